@@ -1,0 +1,18 @@
+//! The words everybody uses: identifiers, environments, seeds, verdicts, states, tallies.
+//!
+//! No I/O, nothing async, no dependency on another crate of the workspace. What a service stores or sends is built from these
+//! types, so that a uid cannot be passed where a cycle is wanted and an out-of-range value cannot come into being.
+
+mod environment;
+mod ids;
+mod seed;
+mod state;
+mod tally;
+mod verdict;
+
+pub use environment::{CATALOGUE, Catalogued, EnvId, EnvIdError, catalogued, family_environments};
+pub use ids::{BlockNumber, CycleId, ExecutorId, ExecutorIdError, Hotkey, HotkeyError, MinerUid, TaskId};
+pub use seed::{CycleSecret, CycleSecretError, EpisodeSeed};
+pub use state::{CycleState, TaskState, UnknownState};
+pub use tally::{Outcome, OutcomeError, Outcomes};
+pub use verdict::{Cause, UnknownCause, UnknownVerdict, Verdict};

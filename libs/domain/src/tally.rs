@@ -1,0 +1,121 @@
+//! The outcomes of one miner's episodes in one environment, in the order of the cycle's seeds.
+
+use std::{fmt, str::FromStr};
+
+/// One episode as the scoring sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// Solved.
+    Success,
+    /// Not solved, or a policy fault.
+    Failure,
+    /// Could not be played; does not count.
+    Missing,
+}
+
+/// Outcomes in the order of the seeds, so that two miners can be compared episode by episode. As text one character each:
+/// `1`, `0`, `-`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub struct Outcomes(Vec<Outcome>);
+
+/// Why a text is no [`Outcomes`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("outcomes must consist of `1`, `0` and `-`; character {position} is another one")]
+pub struct OutcomeError {
+    /// Counted from 0.
+    pub position: usize,
+}
+
+impl Outcomes {
+    /// The outcomes in order.
+    pub fn as_slice(&self) -> &[Outcome] {
+        &self.0
+    }
+
+    /// How many episodes succeeded.
+    pub fn successes(&self) -> u32 {
+        self.count(Outcome::Success)
+    }
+
+    /// How many episodes count: successes and failures.
+    pub fn counted(&self) -> u32 {
+        self.count(Outcome::Success) + self.count(Outcome::Failure)
+    }
+
+    /// How many episodes could not be played.
+    pub fn missing(&self) -> u32 {
+        self.count(Outcome::Missing)
+    }
+
+    /// Successes over what counts, in [0, 1]; 0 when nothing counts.
+    pub fn success_rate(&self) -> f64 {
+        match self.counted() {
+            0 => 0.0,
+            counted => f64::from(self.successes()) / f64::from(counted),
+        }
+    }
+
+    fn count(&self, wanted: Outcome) -> u32 {
+        u32::try_from(self.0.iter().filter(|outcome| **outcome == wanted).count()).unwrap_or(u32::MAX)
+    }
+}
+
+impl FromIterator<Outcome> for Outcomes {
+    fn from_iter<I: IntoIterator<Item = Outcome>>(outcomes: I) -> Self {
+        Self(outcomes.into_iter().collect())
+    }
+}
+
+impl FromStr for Outcomes {
+    type Err = OutcomeError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.chars()
+            .enumerate()
+            .map(|(position, character)| match character {
+                '1' => Ok(Outcome::Success),
+                '0' => Ok(Outcome::Failure),
+                '-' => Ok(Outcome::Missing),
+                _ => Err(OutcomeError { position }),
+            })
+            .collect::<Result<Vec<_>, _>>()
+            .map(Self)
+    }
+}
+
+impl fmt::Display for Outcomes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|outcome| {
+            f.write_str(match outcome {
+                Outcome::Success => "1",
+                Outcome::Failure => "0",
+                Outcome::Missing => "-",
+            })
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn what_was_not_played_does_not_count() {
+        let outcomes: Outcomes = "110-0-".parse().expect("valid");
+        assert_eq!((outcomes.successes(), outcomes.counted(), outcomes.missing()), (2, 4, 2));
+        assert_eq!(outcomes.success_rate(), 0.5);
+        assert_eq!(Outcomes::default().success_rate(), 0.0);
+        assert_eq!("01x".parse::<Outcomes>(), Err(OutcomeError { position: 2 }));
+    }
+
+    proptest! {
+        #[test]
+        fn text_and_outcomes_are_the_same_thing(text in "[01-]{0,80}") {
+            let outcomes: Outcomes = text.parse().expect("valid");
+            prop_assert_eq!(outcomes.to_string(), text);
+            prop_assert!((0.0..=1.0).contains(&outcomes.success_rate()));
+        }
+    }
+}
