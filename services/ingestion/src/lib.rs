@@ -1,1 +1,22 @@
-//! Not written yet.
+//! Ingestion: what miners committed on the chain.
+//!
+//! One loop follows the finalized blocks, reads the neurons and the commitments of the subnet at the newest one, decides what each
+//! miner's policy is ([`registry`]), and keeps the answer in Postgres ([`store`]); the gRPC face ([`service`]) shows the last
+//! answer. Contracts that do not show in the types:
+//!
+//! - Only finalized blocks are read, so a reorganisation never shows.
+//! - A chain or a database that is away costs freshness, never what is known already: calls are answered from the last snapshot.
+//! - A commitment that nobody can read makes its miner `invalid`, with the reason; it never stops the others.
+
+mod config;
+mod error;
+mod follow;
+mod registry;
+mod service;
+mod snapshot;
+mod start;
+mod store;
+
+pub use config::Config;
+pub use error::Error;
+pub use start::{migrate, start};

@@ -1,1 +1,94 @@
-fn main() {}
+//! The one binary: the command line, and the place where the services are put together.
+//!
+//! Data goes to stdout, everything else to stderr. Exit status 0, 1 (failed), 2 (bad usage).
+
+mod cli;
+mod db;
+mod demo;
+mod effective;
+mod health;
+mod mesh;
+mod policy;
+mod service;
+mod settings;
+mod up;
+
+use std::{net::SocketAddr, process::ExitCode, time::Duration};
+
+use anyhow::{Context as _, Result};
+use clap::Parser as _;
+use kinitro_chassis::{LogFormat, Supervisor, init_telemetry};
+use tokio::net::TcpListener;
+
+use crate::{
+    cli::{Cli, Command, PolicyAction},
+    policy::ServeOptions,
+    settings::Settings,
+};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("error: cannot start the runtime: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let outcome = runtime.block_on(run(cli));
+    // What still runs was asked to stop and had its time.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(cli: Cli) -> Result<()> {
+    let settings = Settings { file: cli.config };
+    let quiet_by_default = matches!(cli.command, Command::Up(_) | Command::Demo(_));
+    let level = cli.log_level.or_else(|| log_level(&cli.command));
+    let level = level.as_deref().unwrap_or(if quiet_by_default { "WARNING" } else { "INFO" });
+    init_telemetry(level, LogFormat::Auto)?;
+    match cli.command {
+        Command::Up(args) => up::run(*args, settings).await,
+        Command::Demo(args) => demo::run(args).await,
+        Command::Gateway(args) => service::gateway(args, settings).await,
+        Command::Scheduling(args) => service::scheduling(args, settings).await,
+        Command::Execution(args) => service::execution(args, settings).await,
+        Command::Ingestion(args) => service::ingestion(args, settings).await,
+        Command::Scoring(args) => service::scoring(args, settings).await,
+        Command::Devchain(args) => service::devchain(args, settings).await,
+        Command::Db { action } => db::run(action).await,
+        Command::Policy { action: PolicyAction::Serve { kind, host, port, latency_ms } } => {
+            let options = ServeOptions { kind, latency: Duration::from_millis(latency_ms) };
+            serve_policy(options, SocketAddr::new(host, port)).await
+        }
+        Command::Config => effective::print(&settings),
+        Command::Health { url } => health::check(&url).await,
+    }
+}
+
+/// The guide's variable for the level of a service.
+fn log_level(command: &Command) -> Option<String> {
+    let variable = match command {
+        Command::Gateway(_) => "KINITRO_API_LOG_LEVEL",
+        Command::Scheduling(_) | Command::Ingestion(_) | Command::Scoring(_) => "KINITRO_SCHEDULER_LOG_LEVEL",
+        Command::Execution(_) => "KINITRO_EXECUTOR_LOG_LEVEL",
+        _ => return None,
+    };
+    std::env::var(variable).ok().filter(|level| !level.is_empty())
+}
+
+async fn serve_policy(options: ServeOptions, address: SocketAddr) -> Result<()> {
+    let listener = TcpListener::bind(address)
+        .await
+        .with_context(|| format!("cannot listen on {address}; give another --host or --port"))?;
+    eprintln!("the policy listens at http://{}", listener.local_addr()?);
+    let supervisor = Supervisor::new();
+    supervisor.spawn("policy", policy::serve(options, listener, supervisor.draining()));
+    Ok(supervisor.run(Duration::from_secs(5)).await?)
+}

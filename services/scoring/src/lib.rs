@@ -1,1 +1,65 @@
-//! Not written yet.
+//! Scores finished cycles and keeps scores and weights for ever.
+//!
+//! Scheduling hands in the tallies of a cycle; `kinitro-pareto` turns them into scores and one weight vector; both are
+//! stored with the exact input, the scheme and its parameters, in one transaction. A cycle is scored once: a second
+//! call with the same tallies returns what was stored, even under another configuration, and a call with other tallies
+//! is refused. Nothing is held in memory between calls, so any number of replicas can run.
+//!
+//! A large cycle does not fit into the 4 MiB that gRPC libraries accept by default: requests of up to
+//! `kinitro_chassis::MAX_MESSAGE_BYTES` are read here, and a client of `ScoreCycle` and `GetScores` must be set to read
+//! as much.
+
+mod config;
+mod error;
+mod input;
+mod rpc;
+mod store;
+
+use std::time::Duration;
+
+pub use config::Config;
+pub use error::Error;
+use kinitro_chassis::{GrpcServer, MAX_MESSAGE_BYTES, Supervisor, postgres_url};
+use kinitro_proto::scoring::v1::scoring_service_server::ScoringServiceServer;
+use sqlx::{Connection as _, PgConnection, postgres::PgPoolOptions};
+use tokio::net::TcpListener;
+
+use crate::{rpc::Scoring, store::Store};
+
+/// How long a call waits for a connection to Postgres before it answers that the database is unavailable.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
+const MAX_CONNECTIONS: u32 = 8;
+
+/// Brings the schema `scoring` up to date. Safe to run at any time and by several processes at once.
+pub async fn migrate(database_url: &str) -> Result<(), Error> {
+    let mut migrator = sqlx::migrate!("../../migrations/scoring");
+    migrator.create_schema("scoring");
+    migrator.dangerous_set_table_name("scoring._sqlx_migrations");
+    let mut connection = PgConnection::connect(&postgres_url(database_url)?).await?;
+    migrator.run(&mut connection).await?;
+    connection.close().await?;
+    Ok(())
+}
+
+/// Serves the scoring service on `listener` until the supervisor drains. Comes up without Postgres; until it is there,
+/// health says so and calls are answered UNAVAILABLE.
+pub async fn start(config: Config, listener: TcpListener, supervisor: &Supervisor) -> Result<(), Error> {
+    config.validate().map_err(Error::Config)?;
+    let scheme = config.scheme().map_err(Error::Config)?;
+    let pool = PgPoolOptions::new()
+        .max_connections(MAX_CONNECTIONS)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .connect_lazy(&postgres_url(&config.database_url)?)?;
+    let store = Store::new(pool);
+    let probed = store.clone();
+    let service = ScoringServiceServer::new(Scoring::new(store, scheme)).max_decoding_message_size(MAX_MESSAGE_BYTES);
+    GrpcServer::new("scoring")
+        .add_service(service)
+        .probe("postgres", move || {
+            let store = probed.clone();
+            Box::pin(async move { store.probe().await })
+        })
+        .serve(listener, supervisor)?;
+    tracing::info!(scheme = scheme.name(), "scoring started");
+    Ok(())
+}

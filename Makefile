@@ -1,0 +1,33 @@
+# What a person types. `make` alone lists it.
+.DEFAULT_GOAL := help
+.PHONY: help setup up demo test lint bench sqlx clean
+
+help: ## this list
+	@awk -F':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+
+setup: ## fetch what the build and the tests need (idempotent)
+	@./scripts/setup.sh
+
+up: setup ## run the whole backend here, on a local chain, until Ctrl-C
+	@cargo run --quiet --bin kinitro -- up
+
+demo: setup ## play one cycle end to end and show its result
+	@cargo run --bin kinitro -- demo
+
+test: setup ## all tests
+	cargo test --workspace --locked
+
+lint: setup ## formatting, clippy, the deployment files
+	cargo fmt --all --check
+	SQLX_OFFLINE=true cargo clippy --workspace --all-targets --locked -- -D warnings
+	python3 scripts/check_deploy.py
+
+bench: setup ## measure (ONLY=<prefix> to choose); writes target/bench.json
+	@cargo bench --quiet --package kinitro --bench mesh -- $(ONLY)
+
+sqlx: setup ## renew the offline cache of the checked queries after changing one
+	@./scripts/prepare_queries.sh
+
+clean: ## remove what builds, set-up and `make up` made
+	cargo clean
+	rm -rf .vendor .kinitro

@@ -1,0 +1,117 @@
+//! Accounts: SS58 addresses of prefix 42, and the keys that sign for them.
+
+use std::{fmt, str::FromStr as _};
+
+use kinitro_domain::Hotkey;
+use subxt::utils::AccountId32;
+use subxt_signer::{SecretUri, sr25519::Keypair};
+
+use crate::ChainError;
+
+/// The address of 32 bytes of public key.
+pub fn hotkey_of(public_key: [u8; 32]) -> Hotkey {
+    Hotkey::try_from(AccountId32(public_key).to_string()).expect("an SS58 address of 32 bytes has 46 to 48 characters")
+}
+
+/// The public key of an address; the checksum and the prefix (42, as on every Bittensor network) are checked.
+pub fn account_of(hotkey: &Hotkey) -> Result<[u8; 32], ChainError> {
+    let not_ours = || ChainError::BadHotkey { hotkey: hotkey.to_string() };
+    let account = AccountId32::from_str(hotkey.as_str()).map_err(|_| not_ours())?;
+    // The decoder takes every prefix; ours is the one that it writes itself.
+    if account.to_string() == hotkey.as_str() { Ok(account.0) } else { Err(not_ours()) }
+}
+
+/// An sr25519 key pair that signs calls. `Debug` shows its address only.
+#[derive(Clone)]
+pub struct Signer(Keypair);
+
+impl Signer {
+    /// From a secret of 32 bytes: 64 hex digits, with or without `0x`.
+    pub fn from_seed_hex(text: &str) -> Result<Self, ChainError> {
+        let mut seed = [0; 32];
+        hex::decode_to_slice(text.strip_prefix("0x").unwrap_or(text), &mut seed)
+            .map_err(|_| ChainError::BadSigner { reason: "a seed must be 64 hex digits".to_owned() })?;
+        let pair = Keypair::from_secret_key(seed);
+        seed.fill(0);
+        pair.map(Self).map_err(|error| ChainError::BadSigner { reason: error.to_string() })
+    }
+
+    /// From a mnemonic phrase or a development URI, e.g. `//Alice`, with derivation and password as usual on Substrate.
+    pub fn from_uri(text: &str) -> Result<Self, ChainError> {
+        // Neither error may quote the text: it is a secret.
+        let uri = SecretUri::from_str(text).map_err(|_| ChainError::BadSigner {
+            reason: "expected a mnemonic phrase or a URI such as //Alice".to_owned(),
+        })?;
+        Keypair::from_uri(&uri).map(Self).map_err(|_| ChainError::BadSigner {
+            reason: "the phrase is no valid mnemonic, or its derivation cannot be followed".to_owned(),
+        })
+    }
+
+    /// The address that it signs for.
+    pub fn hotkey(&self) -> Hotkey {
+        hotkey_of(self.0.public_key().0)
+    }
+
+    pub(crate) fn pair(&self) -> &Keypair {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Signer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Signer({})", self.hotkey())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    /// From a real node's records (golden.json of the bittensor 11.3.0 source distribution).
+    const REAL: [(&str, &str); 2] = [
+        (
+            "d43593c715fdd31c61141abd04a99fd6822c8558854ccde39a5684e7a56da27d",
+            "5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY",
+        ),
+        (
+            "b220508024ce70b0dd91910806fbda4614701cb762f669276fe978636c4ff80c",
+            "5G6Fyo6U2fDhJXDJGp4Dr6XViVCdPcryiyLBDsusguSRcYvJ",
+        ),
+    ];
+
+    #[test]
+    fn addresses_are_those_of_a_real_node() {
+        for (key, address) in REAL {
+            let mut bytes = [0; 32];
+            hex::decode_to_slice(key, &mut bytes).unwrap();
+            assert_eq!(hotkey_of(bytes).as_str(), address);
+            assert_eq!(account_of(&hotkey_of(bytes)).unwrap(), bytes);
+        }
+    }
+
+    #[test]
+    fn another_checksum_or_network_is_refused() {
+        // The second is Alice's key on Polkadot (prefix 0).
+        for bad in
+            ["5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQZ", "15oF4uVJwmo4TdGW7VfQxNLavjCXviqxT9S1MgbjMNHr6Sp5"]
+        {
+            let hotkey = Hotkey::try_from(bad.to_owned()).unwrap();
+            assert!(matches!(account_of(&hotkey), Err(ChainError::BadHotkey { .. })), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_signer_comes_from_a_uri_a_phrase_or_a_seed() {
+        let alice = Signer::from_uri("//Alice").unwrap();
+        assert_eq!(alice.hotkey().as_str(), REAL[0].1);
+        let phrase = "bottom drive obey lake curtain smoke basket hold race lonely fit walk//Alice";
+        assert_eq!(Signer::from_uri(phrase).unwrap().hotkey(), alice.hotkey());
+        let seed = "0xe5be9a5092b81bca64be81d212e7f2f9eba183bb7a90954f7b76361f6edb5c0a";
+        assert_eq!(Signer::from_seed_hex(seed).unwrap().hotkey(), alice.hotkey());
+        assert!(Signer::from_seed_hex("0x1234").is_err());
+        let refused = Signer::from_uri("not a mnemonic at all").unwrap_err().to_string();
+        assert!(!refused.contains("not a mnemonic at all"), "{refused}");
+    }
+}

@@ -1,0 +1,12 @@
+//! Layered configuration: typed defaults, a TOML file, environment variables, flags.
+
+mod environment;
+mod error;
+mod loader;
+mod redact;
+mod url;
+
+pub use error::ConfigError;
+pub use loader::{ConfigLoader, field_names, load_config};
+pub use redact::redacted;
+pub use url::postgres_url;

@@ -1,0 +1,115 @@
+//! Logs to stderr, and ids for traces.
+//!
+//! Spans get OpenTelemetry ids whatever the log level is, because a trace must not end at a service that logs less.
+
+use std::{io::IsTerminal, str::FromStr, sync::Once};
+
+use opentelemetry::trace::TracerProvider;
+use opentelemetry_sdk::trace::SdkTracerProvider;
+use tracing::{Level, Metadata};
+use tracing_subscriber::{EnvFilter, Layer, filter::filter_fn, fmt, layer::SubscriberExt, util::SubscriberInitExt};
+
+use crate::ChassisError;
+
+/// Libraries whose debug output drowns everything else; a filter text can still turn them on.
+const QUIET: &str = "h2=info,hyper=info,hyper_util=info,tower=info,rustls=info,sqlx=info,tonic=info";
+
+/// How log lines are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people when stderr is a terminal, JSON otherwise.
+    #[default]
+    Auto,
+    /// One JSON object a line.
+    Json,
+    /// For people.
+    Pretty,
+}
+
+impl FromStr for LogFormat {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.to_ascii_lowercase().as_str() {
+            "auto" => Ok(Self::Auto),
+            "json" => Ok(Self::Json),
+            "pretty" => Ok(Self::Pretty),
+            _ => Err(format!("log format {text:?} is not one of auto, json, pretty")),
+        }
+    }
+}
+
+/// Sets up logs, trace ids and the metrics recorder. Only the first call of a process has an effect.
+///
+/// `level` is DEBUG, INFO, WARNING, ERROR or CRITICAL in any case, or a filter such as `info,kinitro_queue=debug`.
+pub fn init_telemetry(level: &str, format: LogFormat) -> Result<(), ChassisError> {
+    static ONCE: Once = Once::new();
+    let filter = filter(level)?;
+    ONCE.call_once(|| {
+        crate::metrics::install();
+        let terminal = std::io::stderr().is_terminal();
+        let json = match format {
+            LogFormat::Auto => !terminal,
+            LogFormat::Json => true,
+            LogFormat::Pretty => false,
+        };
+        let lines = fmt::layer().with_writer(std::io::stderr).with_ansi(terminal);
+        let lines = if json { lines.json().flatten_event(true).boxed() } else { lines.compact().boxed() };
+        let tracer = SdkTracerProvider::builder().build().tracer("kinitro");
+        let spans = tracing_opentelemetry::layer()
+            .with_tracer(tracer)
+            .with_filter(filter_fn(|meta: &Metadata<'_>| meta.is_span() && *meta.level() <= Level::INFO));
+        let registry = tracing_subscriber::registry().with(lines.with_filter(filter)).with(spans);
+        if registry.try_init().is_err() {
+            // A test or an embedding program was first; its subscriber stays.
+            tracing::debug!("a tracing subscriber is already installed");
+        }
+    });
+    Ok(())
+}
+
+fn filter(level: &str) -> Result<EnvFilter, ChassisError> {
+    let directives = match level.trim().to_ascii_lowercase().as_str() {
+        "trace" => "trace".to_owned(),
+        "debug" => format!("debug,{QUIET}"),
+        "info" | "" => "info".to_owned(),
+        "warning" | "warn" => "warn".to_owned(),
+        "error" | "critical" => "error".to_owned(),
+        _ => level.to_owned(),
+    };
+    EnvFilter::try_new(&directives)
+        .map_err(|error| ChassisError::InvalidLogLevel { level: level.to_owned(), reason: error.to_string() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_guides_level_names_and_filters_are_understood() {
+        for (level, expected) in [
+            ("DEBUG", "debug"),
+            ("Info", "info"),
+            ("WARNING", "warn"),
+            ("error", "error"),
+            ("CRITICAL", "error"),
+            ("info,kinitro_queue=debug", "kinitro_queue=debug"),
+        ] {
+            let filter = filter(level).expect(level).to_string();
+            assert!(filter.contains(expected), "{level}: {filter}");
+        }
+    }
+
+    #[test]
+    fn a_level_that_is_none_is_an_error_that_lists_them() {
+        let error = filter("kinitro=loudly").expect_err("no level").to_string();
+        assert!(error.contains("WARNING"), "{error}");
+    }
+
+    #[test]
+    fn telemetry_can_be_set_up_twice() {
+        init_telemetry("INFO", LogFormat::Auto).expect("first");
+        init_telemetry("DEBUG", LogFormat::Json).expect("second");
+    }
+}

@@ -1,0 +1,185 @@
+//! X25519 keys and the files they live in: 64 hex digits, the private one readable by its owner alone.
+
+use std::{
+    fmt,
+    fs::{File, OpenOptions},
+    io::{self, Read as _, Write as _},
+    os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
+    path::Path,
+};
+
+use x25519_dalek::StaticSecret;
+use zeroize::Zeroizing;
+
+use crate::CryptoError;
+
+/// More than 64 digits and white space around them can need.
+const KEY_FILE_LIMIT: u64 = 256;
+
+/// The operator's key that opens sealed endpoints. Wiped from memory when dropped; `Debug` shows the public key only.
+#[derive(Clone)]
+pub struct PrivateKey(StaticSecret);
+
+impl PrivateKey {
+    /// A new key from the operating system's generator.
+    pub fn generate() -> Self {
+        Self(StaticSecret::from(*Zeroizing::new(rand::random::<[u8; 32]>())))
+    }
+
+    /// A key written as 64 hex digits.
+    pub fn from_hex(text: &str) -> Result<Self, CryptoError> {
+        let mut bytes = Zeroizing::new([0; 32]);
+        hex::decode_to_slice(text, bytes.as_mut_slice()).map_err(|_| CryptoError::KeyFormat)?;
+        Ok(Self(StaticSecret::from(*bytes)))
+    }
+
+    /// The key that miners seal with.
+    pub fn public(&self) -> PublicKey {
+        PublicKey(x25519_dalek::PublicKey::from(&self.0))
+    }
+
+    /// Reads a key file. A file that anybody but its owner may read is refused, with the command that mends it.
+    pub fn read_file(path: &Path) -> Result<Self, CryptoError> {
+        let file = open_file(path)?;
+        let mode = file.metadata().map_err(|source| failure("read", path, source))?.permissions().mode() & 0o7777;
+        if mode & 0o077 != 0 {
+            return Err(CryptoError::KeyFileExposed { path: path.to_owned(), mode });
+        }
+        let text = read_text(path, file)?;
+        Self::from_hex(text.trim_ascii()).map_err(|_| CryptoError::KeyFileFormat { path: path.to_owned() })
+    }
+
+    /// Writes the key into a new file of mode 0600; an existing file is never overwritten.
+    pub fn write_file(&self, path: &Path) -> Result<(), CryptoError> {
+        let mut digits = Zeroizing::new([0; 64]);
+        hex::encode_to_slice(self.0.as_bytes(), digits.as_mut_slice()).expect("32 bytes are 64 digits");
+        write_new(path, 0o600, digits.as_slice())
+    }
+
+    pub(crate) fn secret(&self) -> &StaticSecret {
+        &self.0
+    }
+}
+
+impl fmt::Debug for PrivateKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PrivateKey(redacted, public {})", self.public())
+    }
+}
+
+/// The operator's published key; miners seal their endpoints with it. Displayed as 64 hex digits.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct PublicKey(pub(crate) x25519_dalek::PublicKey);
+
+impl PublicKey {
+    /// A key written as 64 hex digits.
+    pub fn from_hex(text: &str) -> Result<Self, CryptoError> {
+        let mut bytes = [0; 32];
+        hex::decode_to_slice(text, &mut bytes).map_err(|_| CryptoError::KeyFormat)?;
+        Ok(Self(x25519_dalek::PublicKey::from(bytes)))
+    }
+
+    /// Reads a key file.
+    pub fn read_file(path: &Path) -> Result<Self, CryptoError> {
+        let text = read_text(path, open_file(path)?)?;
+        Self::from_hex(text.trim_ascii()).map_err(|_| CryptoError::KeyFileFormat { path: path.to_owned() })
+    }
+
+    /// Writes the key into a new file that everybody may read; an existing file is never overwritten.
+    pub fn write_file(&self, path: &Path) -> Result<(), CryptoError> {
+        write_new(path, 0o644, self.to_string().as_bytes())
+    }
+}
+
+impl fmt::Display for PublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex::encode(self.0.as_bytes()))
+    }
+}
+
+impl fmt::Debug for PublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PublicKey({self})")
+    }
+}
+
+fn failure(action: &'static str, path: &Path, source: io::Error) -> CryptoError {
+    CryptoError::KeyFile { action, path: path.to_owned(), source }
+}
+
+fn open_file(path: &Path) -> Result<File, CryptoError> {
+    File::open(path).map_err(|source| failure("read", path, source))
+}
+
+fn read_text(path: &Path, file: File) -> Result<Zeroizing<String>, CryptoError> {
+    let mut text = Zeroizing::new(String::with_capacity(KEY_FILE_LIMIT as usize));
+    match file.take(KEY_FILE_LIMIT).read_to_string(&mut text) {
+        Ok(_) => Ok(text),
+        Err(source) if source.kind() == io::ErrorKind::InvalidData => {
+            Err(CryptoError::KeyFileFormat { path: path.to_owned() })
+        }
+        Err(source) => Err(failure("read", path, source)),
+    }
+}
+
+fn write_new(path: &Path, mode: u32, digits: &[u8]) -> Result<(), CryptoError> {
+    let write = || {
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
+        file.write_all(digits)?;
+        file.write_all(b"\n")?;
+        file.sync_all()
+    };
+    write().map_err(|source| failure("write", path, source))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn a_private_key_file_is_for_its_owner_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("private.key");
+        let key = PrivateKey::generate();
+        key.write_file(&path).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o600);
+        assert_eq!(PrivateKey::read_file(&path).unwrap().public(), key.public());
+
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+        let refused = PrivateKey::read_file(&path).unwrap_err().to_string();
+        assert!(refused.contains(&format!("chmod 600 {}", path.display())) && refused.contains("0640"), "{refused}");
+    }
+
+    #[test]
+    fn a_key_file_is_never_overwritten() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        PrivateKey::generate().public().write_file(&path).unwrap();
+        let before = fs::read(&path).unwrap();
+        assert!(matches!(PrivateKey::generate().write_file(&path), Err(CryptoError::KeyFile { action: "write", .. })));
+        assert_eq!(fs::read(&path).unwrap(), before);
+    }
+
+    #[test]
+    fn a_file_that_holds_no_key_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        for content in [&b""[..], b"abcd", &[b'a'; 65], &[b'g'; 64], &[0xff; 64], &[b'a'; 100_000]] {
+            fs::write(&path, content).unwrap();
+            let refused = PublicKey::read_file(&path).unwrap_err();
+            assert!(matches!(refused, CryptoError::KeyFileFormat { .. }), "{refused}");
+        }
+        let missing = PublicKey::read_file(&folder.path().join("none")).unwrap_err();
+        assert!(matches!(missing, CryptoError::KeyFile { action: "read", .. }), "{missing}");
+    }
+
+    #[test]
+    fn debug_does_not_show_the_private_key() {
+        let key = PrivateKey::from_hex(&"07".repeat(32)).unwrap();
+        assert!(!format!("{key:?}").contains("0707"));
+    }
+}

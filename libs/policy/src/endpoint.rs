@@ -1,0 +1,185 @@
+//! A policy's address as its miner committed it: read once, resolved once, checked before anything connects.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
+
+use kinitro_domain::Cause;
+use reqwest::Url;
+
+use crate::{Fault, check_address};
+
+/// The longest endpoint, in bytes.
+const MAX_ENDPOINT_BYTES: usize = 2048;
+
+/// More addresses than this under one name are not looked at.
+const MAX_ADDRESSES: usize = 32;
+
+/// A base URL that may be called as far as its text tells: `http` or `https`, a host, perhaps a path; no user, query or fragment. Paths
+/// such as `/act` are appended to it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Endpoint(Url);
+
+/// An endpoint and the addresses that were found and checked. Whoever connects uses these and does not resolve again, so that a name
+/// cannot mean one thing when it is checked and another when it is called.
+pub struct Resolved {
+    /// What is called.
+    pub endpoint: Endpoint,
+    /// Where it is reached; never empty.
+    pub addresses: Vec<SocketAddr>,
+}
+
+impl Endpoint {
+    /// Reads an endpoint. A refusal is a fault of the miner, who committed it.
+    pub fn parse(text: &str) -> Result<Self, Fault> {
+        let refused = |why: &str| Err(Fault::new(Cause::EndpointRefused, format!("the committed endpoint {why}")));
+        if text.is_empty() {
+            return refused("is empty");
+        }
+        if text.len() > MAX_ENDPOINT_BYTES {
+            return refused("is longer than 2048 bytes");
+        }
+        // The URL standard drops line breaks and tabs silently; an endpoint that has some is a mistake or a trick.
+        if text.chars().any(|character| character.is_control() || character.is_whitespace()) {
+            return refused("contains white space or control characters");
+        }
+        let Ok(url) = Url::parse(text) else {
+            return refused("is no URL");
+        };
+        if !matches!(url.scheme(), "http" | "https") {
+            return refused("has a scheme other than http and https");
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return refused("contains a user name or password");
+        }
+        if url.query().is_some() || url.fragment().is_some() {
+            return refused("contains a query or a fragment");
+        }
+        if url.host_str().is_none_or(str::is_empty) || url.port_or_known_default().is_none_or(|port| port == 0) {
+            return refused("has no host and port that can be called");
+        }
+        Ok(Self(url))
+    }
+
+    /// The URL of a path below the endpoint, e.g. `/act`.
+    pub fn join(&self, path: &str) -> Url {
+        let mut url = self.0.clone();
+        url.set_path(&format!("{}{path}", self.0.path().trim_end_matches('/')));
+        url
+    }
+
+    /// Looks the host up and checks every address that it has. One address that is not allowed refuses the endpoint as a whole: a name
+    /// that has a public and a private address is a trick.
+    pub async fn resolve(self, allow_private: bool, within: Duration) -> Result<Resolved, Fault> {
+        let unreachable = |why: String| Fault::new(Cause::PolicyUnreachable, why);
+        let host = self.0.host_str().unwrap_or_default();
+        let port = self.0.port_or_known_default().unwrap_or_default();
+        let literal = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>().ok();
+        let addresses: Vec<SocketAddr> = match literal {
+            Some(address) => vec![SocketAddr::new(address, port)],
+            None => tokio::time::timeout(within, tokio::net::lookup_host((host, port)))
+                .await
+                .map_err(|_| unreachable(format!("the endpoint's name was not resolved within {within:?}")))?
+                .map_err(|error| unreachable(format!("the endpoint's name cannot be resolved: {error}")))?
+                .take(MAX_ADDRESSES + 1)
+                .collect(),
+        };
+        check_all(&addresses, allow_private)?;
+        Ok(Resolved { endpoint: self, addresses })
+    }
+}
+
+fn check_all(addresses: &[SocketAddr], allow_private: bool) -> Result<(), Fault> {
+    if addresses.is_empty() {
+        return Err(Fault::new(Cause::PolicyUnreachable, "the endpoint's name has no address"));
+    }
+    if addresses.len() > MAX_ADDRESSES {
+        return Err(Fault::new(Cause::EndpointRefused, "the endpoint's name has more than 32 addresses"));
+    }
+    for address in addresses {
+        check_address(address.ip(), allow_private).map_err(|kind| {
+            Fault::new(Cause::EndpointRefused, format!("the endpoint leads to a {kind} address, which is not called"))
+        })?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    async fn resolved(text: &str, allow_private: bool) -> Result<Resolved, Fault> {
+        Endpoint::parse(text)?.resolve(allow_private, Duration::from_secs(5)).await
+    }
+
+    #[test]
+    fn what_is_no_plain_http_url_is_refused() {
+        for bad in [
+            "",
+            "policy.example",
+            "ftp://policy.example",
+            "file:///etc/passwd",
+            "gopher://policy.example:70/",
+            "http://",
+            "http://user@policy.example",
+            "http://user:secret@policy.example",
+            "http://policy.example:0",
+            "http://policy.example:99999",
+            "http://policy.example/?next=http://10.0.0.1",
+            "http://policy.example/#x",
+            "http://policy.example/\r\nX-Evil: 1",
+            "http://pol\ticy.example/",
+            &format!("http://policy.example/{}", "x".repeat(2048)),
+        ] {
+            assert_eq!(Endpoint::parse(bad).err().map(|fault| fault.cause()), Some(Cause::EndpointRefused), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn paths_are_appended_to_the_base() {
+        let url = |base: &str| Endpoint::parse(base).unwrap().join("/act").to_string();
+        assert_eq!(url("https://policy.example"), "https://policy.example/act");
+        assert_eq!(url("https://policy.example/v1/"), "https://policy.example/v1/act");
+        assert_eq!(url("http://policy.example:8000/a%2fb"), "http://policy.example:8000/a%2fb/act");
+    }
+
+    #[tokio::test]
+    async fn every_spelling_of_a_loopback_address_is_refused() {
+        for text in [
+            "http://127.0.0.1:80",
+            "http://127.1",
+            "http://2130706433",
+            "http://0x7f000001",
+            "http://0177.0.0.1",
+            "http://[::1]:8000",
+            "http://[::ffff:127.0.0.1]",
+            "http://[::ffff:7f00:1]",
+            "http://LocalHost",
+            "http://①②⑦.⓪.⓪.①",
+            "http://169.254.169.254/latest/meta-data",
+            "http://[fd00:ec2::254]",
+        ] {
+            let fault = resolved(text, false).await.err().unwrap();
+            assert_eq!(fault.cause(), Cause::EndpointRefused, "{text}: {fault}");
+            assert!(!fault.evidence().contains("127.0"), "{fault}");
+        }
+        assert!(resolved("http://127.0.0.1:80", true).await.is_ok());
+    }
+
+    #[test]
+    fn one_private_address_among_public_ones_refuses_the_endpoint() {
+        let addresses = ["1.1.1.1:80", "[2606:4700::1111]:80", "10.0.0.1:80"].map(|text| text.parse().unwrap());
+        assert!(check_all(&addresses[..2], false).is_ok());
+        assert_eq!(check_all(&addresses, false).unwrap_err().cause(), Cause::EndpointRefused);
+        assert!(check_all(&addresses, true).is_ok());
+        assert_eq!(check_all(&[], true).unwrap_err().cause(), Cause::PolicyUnreachable);
+    }
+
+    #[tokio::test]
+    async fn a_name_that_does_not_exist_is_unreachable() {
+        let fault = resolved("http://no-such-policy.invalid", false).await.err().unwrap();
+        assert_eq!(fault.cause(), Cause::PolicyUnreachable);
+    }
+}

@@ -1,0 +1,70 @@
+//! What an episode and a policy say to each other, whatever carries it.
+
+use futures::future::BoxFuture;
+
+use crate::Fault;
+
+/// A policy within one episode. Dropping it ends the conversation.
+pub trait Policy: Send {
+    /// Begins the episode.
+    fn reset<'a>(&'a mut self, task: &'a TaskConfig) -> BoxFuture<'a, Result<(), Fault>>;
+
+    /// Asks for the action that answers an observation.
+    fn act<'a>(&'a mut self, observation: &'a Observation) -> BoxFuture<'a, Result<Action, Fault>>;
+}
+
+/// What a policy is told about its episode.
+#[derive(Debug, Clone)]
+pub struct TaskConfig {
+    /// `family/name`, e.g. `metaworld/push-v3`.
+    pub env_id: String,
+    /// The part after the family.
+    pub env_name: String,
+    /// The name for people.
+    pub task_name: String,
+    /// A random number for the policy's own use. It must not come from the episode's seed.
+    pub policy_seed: u32,
+}
+
+/// What a policy sees at one moment.
+#[derive(Debug, Clone, Default)]
+pub struct Observation {
+    /// Channels of proprioception: name and numbers, units as `contracts.md` gives them.
+    pub proprio: Vec<(&'static str, Vec<f64>)>,
+    /// Camera images by name; empty when images are off.
+    pub rgb: Vec<(&'static str, Image)>,
+}
+
+/// A picture of 8-bit RGB, row by row from the top.
+#[derive(Debug, Clone)]
+pub struct Image {
+    /// Pixels a row.
+    pub width: u32,
+    /// Rows.
+    pub height: u32,
+    /// `height * width * 3` bytes.
+    pub rgb: Vec<u8>,
+}
+
+/// One channel of an action: how many numbers, and the range that they are clipped to.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ChannelSpec {
+    /// The name in `action.continuous`.
+    pub name: &'static str,
+    /// How many numbers. A channel of one may be sent as a bare number.
+    pub len: usize,
+    /// The lowest value.
+    pub low: f64,
+    /// The highest value.
+    pub high: f64,
+}
+
+/// The action of the family `metaworld`.
+pub const METAWORLD_ACTION: &[ChannelSpec] = &[
+    ChannelSpec { name: "ee_twist", len: 6, low: -1.0, high: 1.0 },
+    ChannelSpec { name: "gripper", len: 1, low: 0.0, high: 1.0 },
+];
+
+/// An answer that was checked: one list a channel in the order of the specification, of the length given there, finite and in range.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Action(pub Vec<Vec<f64>>);

@@ -1,0 +1,97 @@
+//! What went wrong in a conversation with a policy.
+
+use std::{borrow::Cow, fmt};
+
+use kinitro_domain::Cause;
+
+/// The longest evidence text, in bytes.
+pub const MAX_EVIDENCE_BYTES: usize = 4096;
+
+/// How much of an answer is quoted in evidence, in bytes.
+const QUOTED_BYTES: usize = 512;
+
+/// Why an episode cannot go on: the cause, which decides the verdict, and what was seen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    cause: Cause,
+    evidence: String,
+}
+
+impl Fault {
+    /// A fault with its evidence, which is cut to [`MAX_EVIDENCE_BYTES`] and freed of control characters.
+    pub fn new(cause: Cause, evidence: impl AsRef<str>) -> Self {
+        Self { cause, evidence: printable(evidence.as_ref(), MAX_EVIDENCE_BYTES) }
+    }
+
+    /// A fault whose evidence ends with the first bytes of the answer.
+    pub fn quoting(cause: Cause, what: impl fmt::Display, answer: &[u8]) -> Self {
+        let head = &answer[..answer.len().min(QUOTED_BYTES)];
+        let text = String::from_utf8_lossy(head);
+        let more = if answer.len() > head.len() { " …" } else { "" };
+        Self::new(cause, format!("{what}; the answer begins: {text}{more}"))
+    }
+
+    /// What decided the verdict.
+    pub fn cause(&self) -> Cause {
+        self.cause
+    }
+
+    /// What was seen, for people: at most [`MAX_EVIDENCE_BYTES`], without control characters.
+    pub fn evidence(&self) -> &str {
+        &self.evidence
+    }
+
+    /// The same evidence under another cause, where the caller knows more about the moment than whoever saw the error.
+    pub fn with_cause(self, cause: Cause) -> Self {
+        Self { cause, ..self }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.cause, self.evidence)
+    }
+}
+
+/// Control and bidirectional formatting characters escaped, cut at a character boundary.
+fn printable(text: &str, limit: usize) -> String {
+    let mut out = String::with_capacity(text.len().min(limit));
+    for character in text.chars() {
+        let shown: Cow<'_, str> = match character {
+            '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}' => {
+                character.escape_unicode().to_string().into()
+            }
+            _ if character.is_control() => character.escape_default().to_string().into(),
+            _ => character.encode_utf8(&mut [0; 4]).to_owned().into(),
+        };
+        if out.len() + shown.len() > limit {
+            break;
+        }
+        out.push_str(&shown);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn evidence_quotes_the_first_bytes_of_the_answer_escaped() {
+        let fault = Fault::quoting(Cause::InvalidResponse, "no JSON", b"<html>\n\x1b[2J\xff\0");
+        assert_eq!(fault.evidence(), "no JSON; the answer begins: <html>\\n\\u{1b}[2J\u{fffd}\\u{0}");
+        assert_eq!(fault.cause(), Cause::InvalidResponse);
+    }
+
+    proptest! {
+        #[test]
+        fn evidence_is_bounded_and_printable(answer in prop::collection::vec(any::<u8>(), 0..9000), text in "\\PC{0,3000}|[\u{0}-\u{1f}]{0,5000}") {
+            for fault in [Fault::quoting(Cause::Executor, "x", &answer), Fault::new(Cause::Executor, &text)] {
+                prop_assert!(fault.evidence().len() <= MAX_EVIDENCE_BYTES);
+                prop_assert!(!fault.evidence().chars().any(char::is_control));
+            }
+        }
+    }
+}

@@ -1,0 +1,35 @@
+-- Starts the lease time anew for what the executor holds.
+-- KEYS: executors by time. ARGV: group, prefix of the work streams, prefix of the indexes, executor, then environment and
+-- packed task ids by turns. Answers a letter for each task: k kept, w waiting, o held by another one, a absent.
+local group, work_prefix, index_prefix, executor = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+
+local time = redis.call('TIME')
+redis.call('ZADD', KEYS[1], time[1] * 1000 + math.floor(time[2] / 1000), executor)
+
+local answer = {}
+for at = 5, #ARGV, 2 do
+  local stream, index, packed = work_prefix .. ARGV[at], index_prefix .. ARGV[at], ARGV[at + 1]
+  local tasks, kept = {}, {}
+  for from = 1, #packed, 16 do tasks[#tasks + 1] = string.sub(packed, from, from + 15) end
+  local entries = redis.call('HMGET', index, unpack(tasks))
+  for i = 1, #tasks do
+    local state = 'a'
+    if entries[i] then
+      local pending = redis.pcall('XPENDING', stream, group, entries[i], entries[i], 1)
+      if pending.err or #pending == 0 then
+        state = 'w'
+      elseif pending[1][2] == executor then
+        state = 'k'
+        kept[#kept + 1] = entries[i]
+      else
+        state = 'o'
+      end
+    end
+    answer[#answer + 1] = state
+  end
+  if #kept > 0 then
+    kept[#kept + 1] = 'JUSTID'
+    redis.call('XCLAIM', stream, group, executor, 0, unpack(kept))
+  end
+end
+return table.concat(answer)

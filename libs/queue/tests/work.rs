@@ -1,0 +1,314 @@
+//! The work queue against a real Redis.
+#![allow(clippy::unwrap_used)]
+
+use std::{collections::HashSet, time::Duration};
+
+use kinitro_domain::{EnvId, ExecutorId, TaskId};
+use kinitro_queue::{Holding, QueueError, WorkQueue};
+
+const LONG: Duration = Duration::from_secs(600);
+/// A lease that has expired by the time of the next call.
+const EXPIRED: Duration = Duration::ZERO;
+
+async fn queue() -> WorkQueue {
+    queue_and_prefix().await.0
+}
+
+async fn queue_and_prefix() -> (WorkQueue, String) {
+    let url = kinitro_stores::testing::redis_url().await;
+    let prefix = format!("test-{}", TaskId::new());
+    (WorkQueue::connect(&url, &prefix).await.unwrap(), prefix)
+}
+
+fn executor(name: &str) -> ExecutorId {
+    name.to_owned().try_into().unwrap()
+}
+
+fn env(name: &str) -> EnvId {
+    format!("metaworld/{name}").parse().unwrap()
+}
+
+fn tasks(name: &str, count: usize) -> Vec<(TaskId, EnvId)> {
+    (0..count).map(|_| (TaskId::new(), env(name))).collect()
+}
+
+async fn lease(queue: &WorkQueue, name: &str, count: usize, lease: Duration) -> Vec<(TaskId, EnvId)> {
+    let batch = queue.lease(&executor(name), &[], count, lease).await.unwrap();
+    batch.leased.into_iter().map(|leased| (leased.task_id, leased.env_id)).collect()
+}
+
+#[tokio::test]
+async fn tasks_are_leased_once_and_in_the_order_given() {
+    let queue = queue().await;
+    let tasks = tasks("push-v3", 2500);
+    assert_eq!(queue.enqueue(&tasks).await.unwrap(), 2500);
+    let mut leased = Vec::new();
+    loop {
+        let batch = queue.lease(&executor("a"), &[], 700, LONG).await.unwrap();
+        assert_eq!(batch.waiting as usize, tasks.len() - leased.len() - batch.leased.len());
+        if batch.leased.is_empty() {
+            break;
+        }
+        leased.extend(batch.leased.into_iter().map(|leased| (leased.task_id, leased.env_id)));
+    }
+    assert_eq!(leased, tasks);
+}
+
+#[tokio::test]
+async fn enqueueing_again_changes_nothing() {
+    let queue = queue().await;
+    let mut tasks = tasks("push-v3", 10);
+    tasks.push(tasks[0].clone());
+    assert_eq!(queue.enqueue(&tasks).await.unwrap(), 10);
+    let held = lease(&queue, "a", 4, LONG).await;
+    assert_eq!(queue.enqueue(&tasks).await.unwrap(), 0);
+    assert_eq!(queue.heartbeat(&executor("a"), &held).await.unwrap(), vec![Holding::Kept; 4]);
+    assert_eq!(lease(&queue, "b", 100, LONG).await, tasks[4..10]);
+}
+
+#[tokio::test]
+async fn expired_lease_is_redelivered_once() {
+    let queue = queue().await;
+    let tasks = tasks("push-v3", 1);
+    queue.enqueue(&tasks).await.unwrap();
+    assert_eq!(lease(&queue, "a", 1, LONG).await, tasks);
+    assert_eq!(lease(&queue, "b", 1, LONG).await, []);
+    let again = queue.lease(&executor("b"), &[], 5, EXPIRED).await.unwrap();
+    assert_eq!(again.leased.len(), 1);
+    assert!(again.leased[0].redelivered);
+    assert_eq!(lease(&queue, "c", 5, LONG).await, []);
+    assert_eq!(queue.heartbeat(&executor("a"), &tasks).await.unwrap(), [Holding::Taken]);
+    assert_eq!(queue.heartbeat(&executor("b"), &tasks).await.unwrap(), [Holding::Kept]);
+}
+
+/// Makes all leases of a stream look as if nothing had been heard of them for an hour.
+async fn age_leases(prefix: &str, name: &str) {
+    let client = redis::Client::open(kinitro_stores::testing::redis_url().await).unwrap();
+    let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+    let stream = format!("{prefix}:work:metaworld/{name}");
+    let mut list = redis::cmd("XPENDING");
+    list.arg(&stream).arg("executors").arg("-").arg("+").arg(100_000);
+    let pending: Vec<(String, String, u64, u64)> = list.query_async(&mut connection).await.unwrap();
+    for (entry, consumer, ..) in pending {
+        let mut claim = redis::cmd("XCLAIM");
+        claim.arg(&stream).arg("executors").arg(consumer).arg(0).arg(entry);
+        claim.arg("IDLE").arg(3_600_000).arg("JUSTID").exec_async(&mut connection).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_heartbeat_keeps_a_lease_alive() {
+    let (queue, prefix) = queue_and_prefix().await;
+    let tasks = tasks("push-v3", 2);
+    queue.enqueue(&tasks).await.unwrap();
+    assert_eq!(lease(&queue, "a", 2, LONG).await, tasks);
+    age_leases(&prefix, "push-v3").await;
+    assert_eq!(queue.heartbeat(&executor("a"), &tasks[1..]).await.unwrap(), [Holding::Kept]);
+    assert_eq!(lease(&queue, "b", 2, LONG).await, tasks[..1]);
+    assert_eq!(queue.heartbeat(&executor("a"), &tasks).await.unwrap(), [Holding::Taken, Holding::Kept]);
+}
+
+#[tokio::test]
+async fn expired_leases_behind_many_live_ones_are_found() {
+    let (queue, prefix) = queue_and_prefix().await;
+    let tasks = tasks("push-v3", 3000);
+    queue.enqueue(&tasks).await.unwrap();
+    for _ in 0..3 {
+        lease(&queue, "alive", 999, LONG).await;
+    }
+    let (alive, dead) = tasks.split_at(2997);
+    assert_eq!(lease(&queue, "dead", 3, LONG).await, dead);
+    age_leases(&prefix, "push-v3").await;
+    queue.heartbeat(&executor("alive"), alive).await.unwrap();
+    let mut found = Vec::new();
+    for _ in 0..20 {
+        found.extend(lease(&queue, "b", 1, LONG).await);
+    }
+    assert_eq!(found, dead);
+}
+
+#[tokio::test]
+async fn completion_takes_a_task_out_whoever_holds_it() {
+    let queue = queue().await;
+    let tasks = tasks("push-v3", 3);
+    queue.enqueue(&tasks).await.unwrap();
+    lease(&queue, "a", 1, LONG).await;
+    assert_eq!(queue.complete(&tasks[..2]).await.unwrap(), kinitro_queue::Completed { removed: 2, empty: false });
+    assert_eq!(queue.complete(&tasks[..2]).await.unwrap().removed, 0);
+    assert_eq!(lease(&queue, "b", 5, EXPIRED).await, tasks[2..]);
+    assert!(queue.complete(&tasks[2..]).await.unwrap().empty);
+    assert_eq!(queue.environments().await.unwrap(), []);
+    assert_eq!(lease(&queue, "b", 5, EXPIRED).await, []);
+    // The stream went with its last entry; work can come again.
+    queue.enqueue(&tasks).await.unwrap();
+    assert_eq!(lease(&queue, "c", 5, LONG).await, tasks);
+}
+
+#[tokio::test]
+async fn a_released_task_waits_again_at_once() {
+    let queue = queue().await;
+    let tasks = tasks("push-v3", 2);
+    queue.enqueue(&tasks).await.unwrap();
+    lease(&queue, "a", 2, LONG).await;
+    assert_eq!(queue.release(&executor("a"), &tasks[..1]).await.unwrap(), 1);
+    assert_eq!(queue.heartbeat(&executor("a"), &tasks).await.unwrap(), [Holding::Waiting, Holding::Kept]);
+    let batch = queue.lease(&executor("b"), &[], 5, LONG).await.unwrap();
+    assert_eq!(batch.leased.len(), 1);
+    assert_eq!((batch.leased[0].task_id, batch.leased[0].redelivered), (tasks[0].0, false));
+}
+
+#[tokio::test]
+async fn a_release_by_one_who_lost_the_lease_changes_nothing() {
+    let queue = queue().await;
+    let tasks = tasks("push-v3", 1);
+    queue.enqueue(&tasks).await.unwrap();
+    lease(&queue, "a", 1, LONG).await;
+    assert_eq!(lease(&queue, "b", 1, EXPIRED).await, tasks);
+    assert_eq!(queue.release(&executor("a"), &tasks).await.unwrap(), 0);
+    assert_eq!(lease(&queue, "c", 1, LONG).await, []);
+    assert_eq!(queue.heartbeat(&executor("b"), &tasks).await.unwrap(), [Holding::Kept]);
+}
+
+#[tokio::test]
+async fn only_the_environments_asked_for_are_leased_and_all_are_counted() {
+    let queue = queue().await;
+    let (push, reach) = (tasks("push-v3", 4), tasks("reach-v3", 3));
+    queue.enqueue(&[push.clone(), reach.clone()].concat()).await.unwrap();
+    let batch = queue.lease(&executor("a"), &[env("reach-v3"), env("unknown-v3")], 10, LONG).await.unwrap();
+    let leased: Vec<_> = batch.leased.iter().map(|leased| leased.task_id).collect();
+    assert_eq!(leased, reach.iter().map(|task| task.0).collect::<Vec<_>>());
+    assert_eq!(batch.waiting, 4);
+    let depths = queue.depth(&[]).await.unwrap();
+    let counts: Vec<_> = depths.iter().map(|depth| (depth.env_id.name(), depth.waiting, depth.leased)).collect();
+    assert_eq!(counts, [("push-v3", 4, 0), ("reach-v3", 0, 3)]);
+    assert!(depths[0].oldest_waiting.is_some() && depths[1].oldest_waiting.is_none());
+}
+
+#[tokio::test]
+async fn a_batch_is_spread_over_the_environments() {
+    let queue = queue().await;
+    let all = [tasks("push-v3", 50), tasks("reach-v3", 50), tasks("drawer-close-v3", 2)].concat();
+    queue.enqueue(&all).await.unwrap();
+    let leased = lease(&queue, "a", 20, LONG).await;
+    let count = |name| leased.iter().filter(|task| task.1 == env(name)).count();
+    assert_eq!((count("push-v3"), count("reach-v3"), count("drawer-close-v3")), (9, 9, 2));
+    // Single leases come from different environments by turns.
+    let single: HashSet<_> = [lease(&queue, "a", 1, LONG).await, lease(&queue, "a", 1, LONG).await]
+        .into_iter()
+        .flatten()
+        .map(|task| task.1)
+        .collect();
+    assert_eq!(single.len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn fifty_concurrent_leasers_never_share_a_task() {
+    let queue = queue().await;
+    let all = [tasks("push-v3", 1000), tasks("reach-v3", 1000)].concat();
+    queue.enqueue(&all).await.unwrap();
+    let leasers = (0..50).map(|i| {
+        let queue = queue.clone();
+        tokio::spawn(async move {
+            let mut mine = Vec::new();
+            loop {
+                let batch = lease(&queue, &format!("executor-{i}"), 7, LONG).await;
+                if batch.is_empty() {
+                    return mine;
+                }
+                mine.extend(batch);
+            }
+        })
+    });
+    let mut leased = Vec::new();
+    for leaser in leasers.collect::<Vec<_>>() {
+        leased.extend(leaser.await.unwrap());
+    }
+    let different: HashSet<_> = leased.iter().map(|task| task.0).collect();
+    assert_eq!((leased.len(), different.len()), (2000, 2000));
+    let active = queue.active_executors(Duration::from_secs(60)).await.unwrap();
+    assert_eq!(active.len(), 50);
+    assert!(active.is_sorted_by_key(|active| active.executor_id.clone()));
+}
+
+#[tokio::test]
+async fn after_flushall_and_after_a_restart_the_same_work_can_be_enqueued_again() {
+    let mut redis = kinitro_stores::testing::private_redis().await;
+    let queue = WorkQueue::connect(&redis.url(), "test").await.unwrap();
+    let tasks = tasks("push-v3", 5);
+    queue.enqueue(&tasks).await.unwrap();
+    let held = lease(&queue, "a", 2, LONG).await;
+    flush(&redis.url()).await;
+    assert_eq!(queue.missing(&tasks).await.unwrap(), [0, 1, 2, 3, 4]);
+    assert_eq!(lease(&queue, "a", 5, EXPIRED).await, []);
+    assert_eq!(queue.heartbeat(&executor("a"), &held).await.unwrap(), vec![Holding::Absent; 2]);
+    assert_eq!(queue.complete(&held[..1]).await.unwrap().removed, 0);
+    assert_eq!(queue.enqueue(&tasks[1..]).await.unwrap(), 4);
+    assert_eq!(lease(&queue, "b", 9, LONG).await, tasks[1..]);
+    redis.kill();
+    let error = queue.ping().await.unwrap_err();
+    let address = redis.url().replace("redis://", "").replace("/0", "");
+    assert!(error.to_string().contains(&address), "{error}");
+    redis.restart().await.unwrap();
+    queue.ping().await.unwrap();
+}
+
+async fn flush(url: &str) {
+    let client = redis::Client::open(url).unwrap();
+    let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+    redis::cmd("FLUSHALL").exec_async(&mut connection).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_stream_without_its_group_is_healed() {
+    let (queue, prefix) = queue_and_prefix().await;
+    let url = kinitro_stores::testing::redis_url().await;
+    let tasks = tasks("push-v3", 3);
+    queue.enqueue(&tasks).await.unwrap();
+    lease(&queue, "a", 1, LONG).await;
+    let mut connection = redis::Client::open(url).unwrap().get_multiplexed_async_connection().await.unwrap();
+    let stream = format!("{prefix}:work:metaworld/push-v3");
+    redis::cmd("XGROUP").arg("DESTROY").arg(stream).arg("executors").exec_async(&mut connection).await.unwrap();
+    assert_eq!(queue.heartbeat(&executor("a"), &tasks[..1]).await.unwrap(), [Holding::Waiting]);
+    assert_eq!(queue.depth(&[]).await.unwrap()[0].waiting, 3);
+    lease(&queue, "b", 5, LONG).await;
+    assert_eq!(lease(&queue, "b", 5, EXPIRED).await, tasks);
+}
+
+#[tokio::test]
+async fn all_tasks_can_be_listed_and_cleared() {
+    let queue = queue().await;
+    let tasks = tasks("push-v3", 2100);
+    queue.enqueue(&tasks).await.unwrap();
+    lease(&queue, "a", 100, LONG).await;
+    let (mut listed, mut cursor) = (HashSet::new(), 0);
+    loop {
+        let (page, next) = queue.tasks(&env("push-v3"), cursor).await.unwrap();
+        listed.extend(page);
+        cursor = next;
+        if next == 0 {
+            break;
+        }
+    }
+    assert_eq!(listed, tasks.iter().map(|task| task.0).collect());
+    queue.clear().await.unwrap();
+    assert_eq!(queue.missing(&tasks).await.unwrap().len(), 2100);
+    assert_eq!(queue.depth(&[]).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn an_unreachable_redis_is_named_without_its_password() {
+    let queue = WorkQueue::connect("redis://user:secret@127.0.0.1:1/0", "test").await.unwrap();
+    let error = queue.ping().await.unwrap_err();
+    assert!(matches!(error, QueueError::Unreachable { .. } | QueueError::Timeout { .. }), "{error:?}");
+    assert!(error.to_string().contains("127.0.0.1:1"), "{error}");
+    assert!(!format!("{error:?} {error}").contains("secret"));
+    let Err(error) = WorkQueue::connect("http://user:secret@nowhere", "test").await else { panic!("an http url") };
+    assert!(!format!("{error:?} {error}").contains("secret"));
+}
+
+#[tokio::test]
+async fn oversized_calls_are_refused() {
+    let queue = queue().await;
+    let error = queue.lease(&executor("a"), &[], 1001, LONG).await.unwrap_err();
+    assert!(matches!(error, QueueError::TooMany { limit: 1000, .. }), "{error:?}");
+}

@@ -1,0 +1,175 @@
+"""Checks Dockerfile, compose.yaml and k8s/ without a container engine.
+
+Every document against its schema (the compose specification's and Kubernetes' own), every command line of ours against the
+binary's help, every variable of ours against the binary's configuration, and the rules that we hold ourselves to: probes,
+not root, no privilege escalation. The validators come from the package registry by pinned hashes, into .vendor/lint.
+"""
+
+import hashlib
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+REQUIREMENTS = ROOT / "scripts" / "lint.txt"
+LINT = ROOT / ".vendor" / "lint"
+KUBERNETES = "1.35"
+# Settings that stand for what a secret would hold.
+SECRETS = {"database-url": "postgresql://kinitro:x@postgres/kinitro", "api-key": "x", "postgres-password": "x"}
+
+problems = []
+
+
+def report(where, problem):
+    """Notes a defect; all are printed at the end."""
+    problems.append(f"{where}: {problem}")
+
+
+def install_validators():
+    """Installs the pinned validators when they are not there or the pins changed, and makes them importable."""
+    stamp = LINT / ".pins"
+    pins = hashlib.sha256(REQUIREMENTS.read_bytes()).hexdigest()
+    if not stamp.is_file() or stamp.read_text() != pins:
+        print("lint: fetching the schemas (23 MB)", file=sys.stderr)
+        subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--upgrade",
+                        "--no-deps", "--require-hashes", "--only-binary", ":all:", "--root-user-action", "ignore",
+                        "--target", str(LINT), "-r", str(REQUIREMENTS)], check=True)
+        stamp.write_text(pins)
+    sys.path.insert(0, str(LINT))
+
+
+class Binary:
+    """The `kinitro` of this tree: what flags it takes and what variables it knows."""
+
+    def __init__(self):
+        subprocess.run(["cargo", "build", "--quiet", "--locked", "--bin", "kinitro"], check=True, cwd=ROOT,
+                       env={**os.environ, "SQLX_OFFLINE": "true"})
+        self.path = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "debug" / "kinitro"
+
+    def check_arguments(self, where, arguments):
+        """The subcommand exists and takes every flag."""
+        subcommands = []
+        for argument in arguments:
+            if not re.fullmatch(r"[a-z][a-z-]*", argument):
+                break
+            subcommands.append(argument)
+        shown = subprocess.run([self.path, *subcommands, "--help"], capture_output=True, text=True, check=False)
+        if shown.returncode != 0:
+            report(where, f"no such command: kinitro {' '.join(subcommands)}")
+        for flag in (argument for argument in arguments if argument.startswith("--")):
+            if not re.search(rf"(^|\s){flag}(\s|$|=)", shown.stdout):
+                report(where, f"kinitro {' '.join(subcommands)} has no flag {flag}")
+
+    def check_environment(self, where, environment):
+        """Every variable of ours is known and has a valid value."""
+        ours = {name: value for name, value in environment.items() if name.startswith("KINITRO_")}
+        clean = {name: value for name, value in os.environ.items() if not name.startswith("KINITRO_")}
+        checked = subprocess.run([self.path, "config"], capture_output=True, text=True, check=False, env=clean | ours)
+        if checked.returncode != 0:
+            report(where, checked.stderr.strip())
+
+
+def substitute(value):
+    """Compose's variable substitution, with a plausible value for what is required."""
+    value = re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", str(value))
+    return re.sub(r"\$\{\w+:\?[^}]*\}", "x", value)
+
+
+def check_compose(binary):
+    """compose.yaml."""
+    import jsonschema
+    import yaml
+
+    schema = json.loads((LINT / "compose" / "config" / "compose_spec.json").read_text())
+    compose = yaml.safe_load((ROOT / "compose.yaml").read_text())
+    for error in jsonschema.Draft7Validator(schema).iter_errors(compose):
+        report(f"compose.yaml {'/'.join(map(str, error.path))}", error.message)
+    for name, service in compose["services"].items():
+        where = f"compose.yaml {name}"
+        if not str(service["image"]).startswith("kinitro"):
+            continue
+        binary.check_arguments(where, service["command"])
+        binary.check_environment(where, {key: substitute(value) for key, value in service["environment"].items()})
+        if name != "migrate" and "healthcheck" not in service:
+            report(where, "has no healthcheck")
+        if "healthcheck" in service:
+            binary.check_arguments(f"{where} healthcheck", service["healthcheck"]["test"][2:])
+        if service.get("cap_drop") != ["ALL"]:
+            report(where, "keeps capabilities: set cap_drop: [ALL]")
+
+
+def container_environment(container, config_maps):
+    """The variables of a container, with config maps resolved and secrets stood in for."""
+    environment = {}
+    for source in container.get("envFrom", []):
+        environment |= config_maps[source["configMapRef"]["name"]]
+    for variable in container.get("env", []):
+        secret = variable.get("valueFrom", {}).get("secretKeyRef", {}).get("key")
+        environment[variable["name"]] = SECRETS[secret] if secret else variable["value"]
+    return environment
+
+
+def check_kubernetes(binary):
+    """k8s/base: every file that the kustomization names, and no other."""
+    import kubernetes_validate
+    import yaml
+
+    base = ROOT / "k8s" / "base"
+    kustomization = yaml.safe_load((base / "kustomization.yaml").read_text())
+    files = {path.name for path in base.glob("*.yaml")} - {"kustomization.yaml"}
+    for name in files ^ set(kustomization["resources"]):
+        report(f"k8s/base/{name}", "is not both a file and a resource of kustomization.yaml")
+    documents = [(name, document) for name in sorted(files) for document in yaml.safe_load_all((base / name).read_text())]
+    config_maps = {document["metadata"]["name"]: document["data"] for _, document in documents
+                   if document["kind"] == "ConfigMap"}
+    for name, document in documents:
+        where = f"k8s/base/{name} {document['kind']} {document['metadata']['name']}"
+        try:
+            kubernetes_validate.validate(document, KUBERNETES, strict=True)
+        except kubernetes_validate.ValidationError as error:
+            report(where, error.message)
+        if document["kind"] not in ("Deployment", "StatefulSet"):
+            continue
+        pod = document["spec"]["template"]["spec"]
+        if not pod["securityContext"].get("runAsNonRoot"):
+            report(where, "may run as root: set runAsNonRoot")
+        for container in pod.get("initContainers", []) + pod["containers"]:
+            if container["name"] != "migrate" and "readinessProbe" not in container:
+                report(where, f"container {container['name']} has no readinessProbe")
+            if container["image"].startswith("kinitro"):
+                if container["securityContext"].get("allowPrivilegeEscalation") is not False:
+                    report(where, f"container {container['name']} may escalate its privileges")
+                binary.check_arguments(where, container["args"])
+                binary.check_environment(where, container_environment(container, config_maps))
+
+
+def check_dockerfile():
+    """The image does not run as root, and copies only what set-up makes."""
+    text = (ROOT / "Dockerfile").read_text()
+    users = re.findall(r"^USER (\S+)$", text, re.MULTILINE)
+    if not users or users[-1] in ("root", "0"):
+        report("Dockerfile", "the image would run as root: end with a USER")
+    version = re.search(r'^rust-version = "(.+)"$', (ROOT / "Cargo.toml").read_text(), re.MULTILINE).group(1)
+    if f"FROM rust:{version}-" not in text:
+        report("Dockerfile", f"builds with another toolchain than rust-version {version}")
+
+
+def main():
+    """Runs all checks; exit status 1 when one found something."""
+    install_validators()
+    binary = Binary()
+    check_dockerfile()
+    check_compose(binary)
+    check_kubernetes(binary)
+    for problem in problems:
+        print(problem, file=sys.stderr)
+    if problems:
+        sys.exit(1)
+    print("deployment files: ok")
+
+
+if __name__ == "__main__":
+    main()

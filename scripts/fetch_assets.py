@@ -1,0 +1,114 @@
+"""Fetches MuJoCo, the Meta-World assets and the chain's metadata into the ignored folder .vendor, by pinned hashes.
+
+Every run checks what is there against the hashes again (the library against the one below, the assets against the wheel's own
+RECORD, which the pinned hash of the wheel covers) and fetches anew what does not agree. Prints nothing when all agrees.
+"""
+
+import base64
+import csv
+import hashlib
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+VENDOR = ROOT / ".vendor"
+LIBRARY = VENDOR / "mujoco" / "lib" / "libmujoco.so.3.17.0"
+LIBRARY_SHA256 = "23496b023ee80fb61ab71167e94bc649f9941710fde96b18bb8204fb332523ad"
+METAWORLD = VENDOR / "metaworld"
+METAWORLD_PARTS = ("metaworld/assets/", "metaworld-3.1.1.dist-info/")
+METAWORLD_RECORD = METAWORLD / "metaworld-3.1.1.dist-info" / "RECORD"
+CHAIN = VENDOR / "chain"
+# The wheels' own platform, whatever Python runs this: only the files inside are used.
+PLATFORM = ["--python-version", "3.11", "--implementation", "cp", "--abi", "cp311", "--abi", "none",
+            "--platform", "manylinux_2_28_x86_64", "--platform", "manylinux_2_27_x86_64", "--platform", "any"]
+
+
+def pip_download(arguments, folder):
+    """Runs `pip download` into a folder; its output is shown only when it fails."""
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps",
+               "--require-hashes", "--dest", str(folder), *arguments]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    if result.returncode != 0:
+        sys.exit(f"setup: {' '.join(command)} failed:\n{result.stderr.strip()}")
+
+
+def sha256(path):
+    """The hash of a file, hex; None when there is no such file."""
+    if not path.is_file():
+        return None
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def assets_agree():
+    """Whether every Meta-World file that we use is there with the hash of the wheel's RECORD."""
+    if not METAWORLD_RECORD.is_file():
+        return False
+    with METAWORLD_RECORD.open(newline="") as record:
+        for name, digest, _size in csv.reader(record):
+            if not name.startswith("metaworld/assets/"):
+                continue
+            path = METAWORLD / name
+            if not path.is_file():
+                return False
+            actual = base64.urlsafe_b64encode(hashlib.sha256(path.read_bytes()).digest()).rstrip(b"=").decode()
+            if digest != f"sha256={actual}":
+                return False
+    return True
+
+
+def unpack(wheel, folder, parts):
+    """Unpacks the members of a wheel that begin with one of `parts`, replacing what stood there."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    with zipfile.ZipFile(wheel) as archive:
+        for name in archive.namelist():
+            if name.startswith(parts):
+                archive.extract(name, folder)
+
+
+def fetch_simulation():
+    """MuJoCo's library, with the unversioned link that the linker asks for, and the Meta-World assets."""
+    link = LIBRARY.with_name("libmujoco.so")
+    if sha256(LIBRARY) == LIBRARY_SHA256 and link.resolve() == LIBRARY and assets_agree():
+        return
+    print("setup: fetching MuJoCo 3.17.0 and Meta-World 3.1.1 (63 MB)", file=sys.stderr)
+    with tempfile.TemporaryDirectory() as folder:
+        folder = pathlib.Path(folder)
+        pip_download(["--only-binary", ":all:", *PLATFORM, "-r", str(ROOT / "scripts" / "assets.txt")], folder)
+        mujoco, = folder.glob("mujoco-*.whl")
+        unpack(mujoco, folder / "mujoco", ("mujoco/libmujoco.so", "mujoco-3.17.0.dist-info/"))
+        LIBRARY.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(folder / "mujoco" / "mujoco" / LIBRARY.name, LIBRARY)
+        for licence in (folder / "mujoco").glob("mujoco-3.17.0.dist-info/**/LICENSE*"):
+            shutil.copy(licence, VENDOR / "mujoco" / licence.name)
+        metaworld, = folder.glob("metaworld-*.whl")
+        unpack(metaworld, METAWORLD, METAWORLD_PARTS)
+    link.unlink(missing_ok=True)
+    os.symlink(LIBRARY.name, link)
+    if sha256(LIBRARY) != LIBRARY_SHA256:
+        sys.exit(f"setup: {LIBRARY} has an unexpected hash: {sha256(LIBRARY)}")
+    if not assets_agree():
+        sys.exit(f"setup: the Meta-World assets under {METAWORLD} do not agree with their RECORD")
+
+
+def fetch_chain():
+    """The runtime metadata that the development chain serves and the chain client is tested against."""
+    extract = [sys.executable, str(ROOT / "scripts" / "extract_chain_metadata.py")]
+    if subprocess.run([*extract, "--check", str(CHAIN)], check=False).returncode == 0:
+        return
+    print("setup: fetching the chain's metadata (1.4 MB)", file=sys.stderr)
+    with tempfile.TemporaryDirectory() as folder:
+        folder = pathlib.Path(folder)
+        pip_download(["--no-binary", ":all:", "-r", str(ROOT / "scripts" / "chain.txt")], folder)
+        archive, = folder.glob("bittensor-*.tar.gz")
+        subprocess.run([*extract, str(archive), str(CHAIN)], check=True)
+
+
+if __name__ == "__main__":
+    fetch_simulation()
+    fetch_chain()

@@ -1,0 +1,57 @@
+//! The state of one block: raw storage keys and values, as on a real node.
+
+use std::{collections::BTreeMap, ops::Bound, sync::Arc};
+
+use scale_value::Value;
+
+use crate::{Error, meta::Meta};
+
+/// Keys and values are shared between the snapshots of successive blocks; only what a block wrote is new.
+#[derive(Clone, Default)]
+pub(crate) struct State(BTreeMap<Arc<[u8]>, Arc<[u8]>>);
+
+impl State {
+    pub(crate) fn get(&self, key: &[u8]) -> Option<&[u8]> {
+        self.0.get(key).map(AsRef::as_ref)
+    }
+
+    pub(crate) fn put_raw(&mut self, key: Vec<u8>, value: Vec<u8>) {
+        self.0.insert(key.into(), value.into());
+    }
+
+    pub(crate) fn put(&mut self, meta: &Meta, entry: (&str, &str), keys: &[Value], value: &Value) -> Result<(), Error> {
+        let bytes = meta.stored(entry.0, entry.1, value)?;
+        self.put_raw(meta.key(entry.0, entry.1, keys)?, bytes);
+        Ok(())
+    }
+
+    pub(crate) fn remove(&mut self, meta: &Meta, entry: (&str, &str), keys: &[Value]) -> Result<(), Error> {
+        self.0.remove(meta.key(entry.0, entry.1, keys)?.as_slice());
+        Ok(())
+    }
+
+    /// The stored value or the metadata's default.
+    pub(crate) fn value(&self, meta: &Meta, entry: (&str, &str), keys: &[Value]) -> Result<Option<Value>, Error> {
+        let key = meta.key(entry.0, entry.1, keys)?;
+        meta.read(entry.0, entry.1, self.get(&key))
+    }
+
+    pub(crate) fn contains(&self, meta: &Meta, entry: (&str, &str), keys: &[Value]) -> Result<bool, Error> {
+        Ok(self.get(&meta.key(entry.0, entry.1, keys)?).is_some())
+    }
+
+    /// Up to `count` keys below a prefix, after `start`, in order.
+    pub(crate) fn keys_after<'a>(
+        &'a self,
+        prefix: &'a [u8],
+        start: Option<&'a [u8]>,
+        count: usize,
+    ) -> impl Iterator<Item = &'a [u8]> {
+        let from = match start {
+            Some(start) if start > prefix => Bound::Excluded(start),
+            _ => Bound::Included(prefix),
+        };
+        let below = self.0.range::<[u8], _>((from, Bound::Unbounded));
+        below.map(|(key, _)| key.as_ref()).take_while(move |key| key.starts_with(prefix)).take(count)
+    }
+}

@@ -1,0 +1,159 @@
+//! The leases that this executor holds: tasks that are being played, and finished ones that scheduling has not taken yet.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use kinitro_proto::scheduling::v1::{Lease, Task};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+/// All leases held, by task.
+#[derive(Default)]
+pub(crate) struct Leases {
+    held: Mutex<BTreeMap<String, Held>>,
+    changed: Notify,
+}
+
+struct Held {
+    attempt: u32,
+    stop: CancellationToken,
+    finished: bool,
+}
+
+impl Leases {
+    fn held(&self) -> MutexGuard<'_, BTreeMap<String, Held>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a lease up; the token stops its episode. An older attempt of the same task that still plays here is stopped: its lease had
+    /// been lost.
+    pub(crate) fn take(&self, task: &Task) -> CancellationToken {
+        let stop = CancellationToken::new();
+        let new = Held { attempt: task.attempt, stop: stop.clone(), finished: false };
+        if let Some(old) = self.held().insert(task.task_uuid.clone(), new) {
+            old.stop.cancel();
+        }
+        stop
+    }
+
+    /// The episode is over and its result waits to be delivered: the lease is kept alive, but there is nothing left to stop.
+    pub(crate) fn finish(&self, lease: &Lease) {
+        if let Some(held) = self.held().get_mut(&lease.task_uuid).filter(|held| held.attempt == lease.attempt) {
+            held.finished = true;
+        }
+    }
+
+    /// Nothing is owed for this lease any more.
+    pub(crate) fn drop_lease(&self, lease: &Lease) {
+        let mut held = self.held();
+        if held.get(&lease.task_uuid).is_some_and(|held| held.attempt == lease.attempt) {
+            held.remove(&lease.task_uuid);
+        }
+        drop(held);
+        self.changed.notify_waiters();
+    }
+
+    /// Every lease, to be heartbeaten.
+    pub(crate) fn all(&self) -> Vec<Lease> {
+        self.held().iter().map(|(task, held)| held.lease(task)).collect()
+    }
+
+    /// Stops the episodes of leases that went to somebody else.
+    pub(crate) fn lost(&self, heartbeaten: &[Lease], lost: &[String]) {
+        let mut held = self.held();
+        for lease in heartbeaten.iter().filter(|lease| lost.contains(&lease.task_uuid)) {
+            // A finished one is delivered all the same: the first completion counts, even from a lease that was lost.
+            let current =
+                held.get(&lease.task_uuid).is_some_and(|held| held.attempt == lease.attempt && !held.finished);
+            if current && let Some(held) = held.remove(&lease.task_uuid) {
+                tracing::warn!(task_uuid = lease.task_uuid, attempt = lease.attempt, "lease lost, episode stopped");
+                held.stop.cancel();
+            }
+        }
+        drop(held);
+        self.changed.notify_waiters();
+    }
+
+    /// Stops what still plays and returns those leases.
+    pub(crate) fn stop_all(&self) -> Vec<Lease> {
+        let held = self.held();
+        held.iter()
+            .filter(|(_, held)| !held.finished)
+            .map(|(task, held)| {
+                held.stop.cancel();
+                held.lease(task)
+            })
+            .collect()
+    }
+
+    /// Resolves when no lease is held.
+    pub(crate) async fn none_left(&self) {
+        loop {
+            let mut changed = std::pin::pin!(self.changed.notified());
+            changed.as_mut().enable();
+            if self.held().is_empty() {
+                return;
+            }
+            changed.await;
+        }
+    }
+}
+
+impl Held {
+    fn lease(&self, task_uuid: &str) -> Lease {
+        Lease { task_uuid: task_uuid.to_owned(), attempt: self.attempt }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn task(task_uuid: &str, attempt: u32) -> Task {
+        Task { task_uuid: task_uuid.to_owned(), attempt, ..Task::default() }
+    }
+
+    fn lease(task_uuid: &str, attempt: u32) -> Lease {
+        Lease { task_uuid: task_uuid.to_owned(), attempt }
+    }
+
+    #[test]
+    fn a_lost_lease_stops_its_own_attempt_only() {
+        let leases = Leases::default();
+        let first = leases.take(&task("a", 1));
+        let second = leases.take(&task("a", 2));
+        assert!(first.is_cancelled(), "the older attempt");
+        leases.lost(&[lease("a", 1)], &["a".to_owned()]);
+        assert!(!second.is_cancelled());
+        leases.lost(&[lease("a", 2)], &["a".to_owned()]);
+        assert!(second.is_cancelled());
+        assert!(leases.all().is_empty());
+    }
+
+    #[test]
+    fn a_finished_episode_is_kept_until_it_is_delivered() {
+        let leases = Leases::default();
+        leases.take(&task("a", 1));
+        leases.take(&task("b", 1));
+        leases.finish(&lease("a", 1));
+        leases.lost(&[lease("a", 1)], &["a".to_owned()]);
+        assert_eq!(leases.all(), [lease("a", 1), lease("b", 1)]);
+        assert_eq!(leases.stop_all(), [lease("b", 1)]);
+        leases.drop_lease(&lease("a", 7));
+        leases.drop_lease(&lease("b", 1));
+        assert_eq!(leases.all(), [lease("a", 1)]);
+    }
+
+    #[tokio::test]
+    async fn waiting_for_none_ends_with_the_last() {
+        let leases = Leases::default();
+        leases.none_left().await;
+        leases.take(&task("a", 1));
+        tokio::join!(leases.none_left(), async {
+            tokio::task::yield_now().await;
+            leases.drop_lease(&lease("a", 1));
+        });
+    }
+}

@@ -1,0 +1,102 @@
+//! `kinitro.execution.v1.ExecutionService`: an executor as people debug it.
+
+use std::sync::Arc;
+
+use kinitro_chassis::{ErrorCode, status};
+use kinitro_domain::{Cause, EnvId, Verdict};
+use kinitro_policy::Endpoint;
+use kinitro_proto::execution::v1::{
+    DrainRequest, DrainResponse, Environment, EpisodeResult, EpisodeTiming, ListEnvironmentsRequest,
+    ListEnvironmentsResponse, RunEpisodeRequest, execution_service_server::ExecutionService,
+};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tonic::{Request, Response, Status};
+
+use crate::{
+    engine::Engine,
+    episode::{Plan, Report},
+    leasing::Drained,
+};
+
+/// The implementation of the service.
+pub(crate) struct Execution {
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) max_timesteps: u32,
+    pub(crate) images: bool,
+    pub(crate) drained: watch::Receiver<Option<Drained>>,
+}
+
+#[tonic::async_trait]
+impl ExecutionService for Execution {
+    async fn run_episode(&self, request: Request<RunEpisodeRequest>) -> Result<Response<EpisodeResult>, Status> {
+        let RunEpisodeRequest { env_id, seed, endpoint, max_timesteps, use_images } = request.into_inner();
+        let invalid = |message: String| status(ErrorCode::InvalidArgument, "INVALID_FIELD", message);
+        let env_id: EnvId = env_id.parse().map_err(|error| invalid(format!("env_id: {error}")))?;
+        let Some(limit) = self.engine.limit(&env_id) else {
+            return Err(invalid(format!("env_id: this executor does not play `{env_id}`")));
+        };
+        Endpoint::parse(&endpoint).map_err(|fault| invalid(format!("endpoint: {}", fault.evidence())))?;
+        let max_timesteps = if max_timesteps == 0 { self.max_timesteps } else { max_timesteps }.min(limit);
+        let images = use_images.unwrap_or(self.images);
+        let plan = Plan { env_id, seed, endpoint, max_timesteps, images };
+
+        if self.engine.stop.is_cancelled() {
+            return Err(draining());
+        }
+        let slot = self.engine.try_slot().ok_or_else(|| {
+            status(ErrorCode::ResourceExhausted, "NO_FREE_SLOT", "every slot plays an episode; try again later")
+        })?;
+        // Tracked, so that a drain waits for it too; dropped with this call when the caller goes away.
+        let never = CancellationToken::new();
+        let report =
+            self.engine.running.track_future(self.engine.play(&plan, slot, &never)).await.ok_or_else(draining)?;
+        if report.cause == Cause::EndpointRefused {
+            return Err(invalid(format!("endpoint: {}", report.evidence)));
+        }
+        Ok(Response::new(result(report)))
+    }
+
+    async fn list_environments(
+        &self,
+        _: Request<ListEnvironmentsRequest>,
+    ) -> Result<Response<ListEnvironmentsResponse>, Status> {
+        let environments = self.engine.environments.iter().map(|(env_id, limit)| Environment {
+            env_id: env_id.to_string(),
+            family: env_id.family().to_owned(),
+            max_timesteps: (*limit).min(self.max_timesteps),
+        });
+        Ok(Response::new(ListEnvironmentsResponse { environments: environments.collect() }))
+    }
+
+    async fn drain(&self, _: Request<DrainRequest>) -> Result<Response<DrainResponse>, Status> {
+        self.engine.stop.cancel();
+        let mut drained = self.drained.clone();
+        let outcome = drained.wait_for(Option::is_some).await.ok().and_then(|outcome| *outcome);
+        let Drained { episodes_finished, leases_returned } = outcome.ok_or_else(draining)?;
+        Ok(Response::new(DrainResponse { episodes_finished, leases_returned }))
+    }
+}
+
+fn draining() -> Status {
+    status(ErrorCode::Unavailable, "DRAINING", "this executor drains and starts no episodes; ask another one")
+}
+
+fn result(report: Report) -> EpisodeResult {
+    let verdict = report.cause.verdict();
+    EpisodeResult {
+        verdict: verdict.to_string(),
+        cause: report.cause.to_string(),
+        evidence: report.evidence,
+        success: verdict == Verdict::Success,
+        total_reward: report.total_reward,
+        timesteps: report.timesteps,
+        trajectory_hash: report.trajectory_hash,
+        timing: Some(EpisodeTiming {
+            total_seconds: report.timing.total.as_secs_f64(),
+            policy_seconds: report.timing.policy.as_secs_f64(),
+            simulation_seconds: report.timing.simulation.as_secs_f64(),
+            render_seconds: report.timing.render.as_secs_f64(),
+        }),
+    }
+}

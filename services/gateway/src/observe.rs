@@ -1,0 +1,159 @@
+//! Around every request: a span in the caller's trace, an access log line, figures, a limit of time and number, and a
+//! net under panics.
+
+use std::{
+    net::SocketAddr,
+    panic::AssertUnwindSafe,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use axum::{
+    extract::{MatchedPath, Request, State},
+    middleware::Next,
+    response::{IntoResponse as _, Response},
+};
+use futures::FutureExt as _;
+use http::{HeaderValue, Method, StatusCode, header};
+use kinitro_chassis::{continue_trace, current_traceparent};
+use kinitro_transcode::{Problem, RequestId, RouteInfo};
+use tokio::sync::Semaphore;
+use tracing::Instrument as _;
+
+/// A request may take this long in all, the reading of its body included. The calls behind it have less.
+const REQUEST_LIMIT: Duration = Duration::from_secs(40);
+const TRACEPARENT: &str = "traceparent";
+/// A path in the log is cut after this many bytes.
+const SHOWN_PATH: usize = 200;
+
+/// Where a request came from; put among its extensions by the server.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Peer(pub SocketAddr);
+
+/// How many requests may be under way at once.
+pub(crate) fn slots() -> Arc<Semaphore> {
+    const AT_ONCE: usize = 4096;
+    Arc::new(Semaphore::new(AT_ONCE))
+}
+
+/// The span, the log line and the figures. It stands outside of everything that can fail.
+pub(crate) async fn observe(mut request: Request, next: Next) -> Response {
+    let begin = Instant::now();
+    let method = method_label(request.method());
+    let path = request.uri().path();
+    let path: String = path.get(..path.len().min(SHOWN_PATH)).unwrap_or_default().to_owned();
+    let id = request.extensions().get::<RequestId>().map(|id| id.as_str().to_owned()).unwrap_or_default();
+    let peer = request.extensions().get::<Peer>().map(|peer| peer.0.to_string()).unwrap_or_default();
+    let matched = request.extensions().get::<MatchedPath>().map(|matched| matched.as_str().to_owned());
+
+    let span = tracing::info_span!("request", otel.kind = "server", method, path, request_id = id);
+    if let Some(given) = request.headers().get(TRACEPARENT).and_then(|value| value.to_str().ok()) {
+        continue_trace(given, &span);
+    }
+    // The services continue from this span; without a tracer they get what the caller sent.
+    if let Some(value) = span.in_scope(current_traceparent).and_then(|text| HeaderValue::try_from(text).ok()) {
+        request.headers_mut().insert(TRACEPARENT, value);
+    }
+    let response = next.run(request).instrument(span.clone()).await;
+
+    let template = response.extensions().get::<RouteInfo>().map(|route| route.template.to_string());
+    let route = template.or(matched).unwrap_or_else(|| "unmatched".to_owned());
+    let (status, took) = (response.status().as_u16(), begin.elapsed());
+    metrics::counter!(
+        "kinitro_http_requests_total", "route" => route.clone(), "method" => method, "status" => status.to_string()
+    )
+    .increment(1);
+    metrics::histogram!("kinitro_http_request_seconds", "route" => route.clone(), "method" => method)
+        .record(took.as_secs_f64());
+    let reason = response.extensions().get::<Problem>().map_or("", Problem::reason);
+    let milliseconds = took.as_secs_f64() * 1000.0;
+    span.in_scope(|| match route.as_str() {
+        "/health" | "/metrics" => tracing::debug!(route, status, milliseconds, peer, reason, "answered"),
+        _ => tracing::info!(route, status, milliseconds, peer, reason, "answered"),
+    });
+    response
+}
+
+/// The limits, and the net under panics.
+pub(crate) async fn protect(State(slots): State<Arc<Semaphore>>, request: Request, next: Next) -> Response {
+    let Ok(_slot) = slots.try_acquire() else {
+        return Problem::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "OVERLOADED",
+            "too many requests are under way; try again",
+        )
+        .with_header(header::RETRY_AFTER, HeaderValue::from_static("1"))
+        .into_response();
+    };
+    let guarded = AssertUnwindSafe(next.run(request)).catch_unwind();
+    match tokio::time::timeout(REQUEST_LIMIT, guarded).await {
+        Ok(Ok(response)) => response,
+        Ok(Err(panic)) => {
+            let said = panic.downcast_ref::<&str>().copied().or(panic.downcast_ref::<String>().map(String::as_str));
+            tracing::error!(panic = said.unwrap_or("without a message"), "a handler panicked");
+            Problem::internal().into_response()
+        }
+        Err(_) => {
+            let detail = "the request was not complete in time; send the body faster";
+            Problem::new(StatusCode::REQUEST_TIMEOUT, "REQUEST_TIMEOUT", detail).into_response()
+        }
+    }
+}
+
+/// Methods are free text on the wire; a label is not.
+fn method_label(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::PATCH => "PATCH",
+        Method::DELETE => "DELETE",
+        Method::OPTIONS => "OPTIONS",
+        _ => "OTHER",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use axum::{Router, body::Body, middleware, routing::get};
+    use kinitro_transcode::complete_exchange;
+    use tower::ServiceExt as _;
+
+    use super::*;
+
+    async fn ask(slots: Arc<Semaphore>, path: &str) -> (u16, String) {
+        let router = Router::new()
+            .route("/panics", get(|| async { if true { panic!("secret detail") } else { "" } }))
+            .route("/hangs", get(std::future::pending::<&'static str>))
+            .layer(middleware::from_fn_with_state(slots, protect))
+            .layer(middleware::from_fn(complete_exchange));
+        let response = router.oneshot(Request::get(path).body(Body::empty()).unwrap()).await.unwrap();
+        let status = response.status().as_u16();
+        let body = axum::body::to_bytes(response.into_body(), 4096).await.unwrap();
+        (status, String::from_utf8(body.to_vec()).unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_panic_becomes_a_problem_without_its_words() {
+        let (status, body) = ask(slots(), "/panics").await;
+        assert_eq!(status, 500);
+        assert!(body.contains("urn:kinitro:problem:internal") && !body.contains("secret"), "{body}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_that_takes_too_long_is_ended() {
+        let (status, body) = ask(slots(), "/hangs").await;
+        assert_eq!(status, 408);
+        assert!(body.contains("urn:kinitro:problem:request-timeout"), "{body}");
+    }
+
+    #[tokio::test]
+    async fn more_requests_than_slots_are_refused() {
+        let (status, body) = ask(Arc::new(Semaphore::new(0)), "/hangs").await;
+        assert_eq!(status, 503);
+        assert!(body.contains("urn:kinitro:problem:overloaded"), "{body}");
+    }
+}

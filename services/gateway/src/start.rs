@@ -1,0 +1,65 @@
+//! Puts the gateway together.
+
+use axum::{Router, middleware};
+use kinitro_chassis::Supervisor;
+use kinitro_transcode::{Transcoder, complete_exchange};
+use tokio::net::TcpListener;
+
+use crate::{
+    Config, Error,
+    access::Access,
+    health::Health,
+    observe::{observe, protect, slots},
+    scrape::Scrape,
+    serve::serve,
+    upstream::{CALL_LIMIT, Upstreams},
+};
+
+const SCHEDULING: &str = "kinitro.scheduling.v1.SchedulingService";
+const SCORING: &str = "kinitro.scoring.v1.ScoringService";
+/// Routes that need the API key.
+const FOR_KEY_HOLDERS: [&str; 2] = ["/v1/tasks/fetch", "/v1/tasks/submit"];
+/// Routes whose answers never change: the weights of a block, the scores of a cycle.
+const IMMUTABLE: [&str; 2] = ["/v1/weights/{block}", "/v1/scores/{cycle_id}"];
+
+/// Starts the gateway on a listener: its server runs on the supervisor when this returns. The services may be away; the
+/// routes that need them answer 503 until they are there.
+///
+/// # Errors
+/// [`Error`]: settings that cannot be used, and every way of being open by accident.
+pub async fn start(config: Config, listener: TcpListener, supervisor: &Supervisor) -> Result<(), Error> {
+    config.validate().map_err(Error::Config)?;
+    let address = listener.local_addr()?;
+    let access = Access::new(&config, address)?;
+    if config.database_url.is_some() {
+        tracing::info!("database_url is accepted and not used: the gateway asks the services, which have databases");
+    }
+    kinitro_chassis::render_metrics();
+    let router = router(&config, &access)?;
+    supervisor.spawn("gateway server", serve(listener, router, supervisor.draining()));
+    tracing::info!(%address, "the gateway listens");
+    Ok(())
+}
+
+fn router(config: &Config, access: &Access) -> Result<Router, Error> {
+    let upstreams = Upstreams::new(config)?;
+    let health = Health::new(upstreams.clone());
+    let scrape = Scrape::new(upstreams.clone(), health.clone());
+    let mut transcoder = Transcoder::new(kinitro_proto::FILE_DESCRIPTOR_SET)?
+        .service(SCHEDULING, upstreams.scheduling.channel)
+        .service(SCORING, upstreams.scoring.channel)
+        .timeout(CALL_LIMIT)
+        .native(health.routes().merge(scrape.routes()));
+    for template in FOR_KEY_HOLDERS {
+        let access = access.clone();
+        transcoder = transcoder.guard(template, move |headers| access.check(headers));
+    }
+    for template in IMMUTABLE {
+        transcoder = transcoder.immutable(template);
+    }
+    Ok(transcoder
+        .into_router()?
+        .layer(middleware::from_fn_with_state(slots(), protect))
+        .layer(middleware::from_fn(observe))
+        .layer(middleware::from_fn(complete_exchange)))
+}

@@ -1,0 +1,8 @@
+//! The gateway over real connections, in front of small gRPC servers that stand for the services.
+#![allow(clippy::unwrap_used)]
+
+mod auth;
+mod health;
+mod metrics;
+mod routes;
+mod support;

@@ -1,0 +1,258 @@
+//! Services that answer just enough, a gateway in front of them, and a client that shows the bytes.
+
+use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
+
+use axum::{Router, extract::Request};
+use kinitro_chassis::{ErrorCode, Supervisor, status};
+use kinitro_gateway::{Config, Error, start};
+use kinitro_proto::{
+    scheduling::v1::{
+        CompleteTasksRequest, CompleteTasksResponse, EvaluationMetrics, GetEvaluationMetricsRequest,
+        GetTaskStatsRequest, LeaseTasksRequest, LeaseTasksResponse, Task, TaskStats,
+    },
+    scoring::v1::{GetScoresRequest, GetWeightsRequest, ScoreDetail, Scores, Weights},
+};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream},
+    task::JoinHandle,
+};
+use tokio_util::sync::CancellationToken;
+use tonic::{Response, Status, body::Body, transport::server::TcpIncoming};
+use tonic_health::{ServingStatus, server::HealthReporter};
+use tonic_prost::ProstCodec;
+
+pub const KEY: &str = "correct-horse-battery-staple";
+
+/// A gRPC server with health and, for scheduling and scoring, a few answers.
+pub struct Service {
+    pub address: SocketAddr,
+    reporter: HealthReporter,
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+impl Service {
+    /// Starts at a free port, every name serving.
+    pub async fn start(dependencies: &[&'static str]) -> Self {
+        Self::start_at("127.0.0.1:0".parse().unwrap(), dependencies).await
+    }
+
+    pub async fn start_at(address: SocketAddr, dependencies: &[&'static str]) -> Self {
+        let listener = TcpListener::bind(address).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (reporter, health) = tonic_health::server::health_reporter();
+        for name in dependencies {
+            reporter.set_service_status(name, ServingStatus::Serving).await;
+        }
+        let routes = tonic::service::Routes::from(Router::new().fallback(answer)).add_service(health);
+        let stop = CancellationToken::new();
+        let stopped = stop.clone();
+        let task = tokio::spawn(async move {
+            tonic::transport::Server::builder()
+                .add_routes(routes)
+                .serve_with_incoming_shutdown(TcpIncoming::from(listener), stopped.cancelled_owned())
+                .await
+                .unwrap();
+        });
+        Self { address, reporter, stop, task }
+    }
+
+    /// Sets a dependency, and the whole with it, as the chassis does.
+    pub async fn set(&self, dependency: &'static str, well: bool) {
+        let status = if well { ServingStatus::Serving } else { ServingStatus::NotServing };
+        self.reporter.set_service_status(dependency, status).await;
+        self.reporter.set_service_status("", status).await;
+    }
+
+    pub async fn stop(self) -> SocketAddr {
+        self.stop.cancel();
+        self.task.await.unwrap();
+        self.address
+    }
+
+    fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+}
+
+async fn answer(request: Request) -> http::Response<Body> {
+    let method = request.uri().path().rsplit('/').next().unwrap_or_default().to_owned();
+    let request = request.map(Body::new);
+    macro_rules! answers {
+        ($($name:literal => $function:path as $request:ty => $response:ty),+ $(,)?) => {
+            match method.as_str() {
+                $($name => {
+                    let codec = ProstCodec::<$response, $request>::default();
+                    let call = tower::service_fn(|request: tonic::Request<$request>| async move {
+                        $function(request.into_inner()).map(Response::new)
+                    });
+                    tonic::server::Grpc::new(codec).unary(call, request).await
+                })+
+                _ => Status::unimplemented("not in this test").into_http(),
+            }
+        };
+    }
+    answers! {
+        "LeaseTasks" => lease as LeaseTasksRequest => LeaseTasksResponse,
+        "CompleteTasks" => complete as CompleteTasksRequest => CompleteTasksResponse,
+        "GetTaskStats" => stats as GetTaskStatsRequest => TaskStats,
+        "GetEvaluationMetrics" => figures as GetEvaluationMetricsRequest => EvaluationMetrics,
+        "GetWeights" => weights as GetWeightsRequest => Weights,
+        "GetScores" => scores as GetScoresRequest => Scores,
+    }
+}
+
+fn lease(request: LeaseTasksRequest) -> Result<LeaseTasksResponse, Status> {
+    if request.batch_size == Some(0) {
+        return Err(status(ErrorCode::InvalidArgument, "INVALID_BATCH_SIZE", "batch_size must be 1 to 100"));
+    }
+    let task = Task {
+        task_uuid: "t-1".to_owned(),
+        cycle_id: u64::MAX,
+        miner_endpoint: "http://10.0.0.1/".to_owned(),
+        created_at: Some(prost_types::Timestamp { seconds: 1_767_323_045, nanos: 6_000_000 }),
+        ..Task::default()
+    };
+    Ok(LeaseTasksResponse { tasks: vec![task], total_pending: 7, lease_seconds: 60 })
+}
+
+fn complete(request: CompleteTasksRequest) -> Result<CompleteTasksResponse, Status> {
+    Ok(CompleteTasksResponse { accepted: request.results.len().try_into().unwrap(), ..Default::default() })
+}
+
+fn stats(_: GetTaskStatsRequest) -> Result<TaskStats, Status> {
+    Ok(TaskStats { total_tasks: 3, ..TaskStats::default() })
+}
+
+fn figures(_: GetEvaluationMetricsRequest) -> Result<EvaluationMetrics, Status> {
+    Ok(EvaluationMetrics {
+        eval_cycles_total: 4,
+        duration_bounds: vec![60.0, 300.5],
+        duration_counts: vec![1, 3],
+        duration_sum: 900.25,
+        miners_active: 5,
+    })
+}
+
+fn weights(request: GetWeightsRequest) -> Result<Weights, Status> {
+    match request.block {
+        Some(7) => Err(status(ErrorCode::NotFound, "WEIGHTS_NOT_FOUND", "no weights at block 7")),
+        block => Ok(Weights {
+            block: block.unwrap_or(9),
+            block_number: block.unwrap_or(9),
+            weights: BTreeMap::from([(10, 0.25), (2, 0.75)]),
+            ..Weights::default()
+        }),
+    }
+}
+
+fn scores(_: GetScoresRequest) -> Result<Scores, Status> {
+    let detail = |uid, env_id: &str, success_rate| ScoreDetail {
+        uid,
+        env_id: env_id.to_owned(),
+        success_rate,
+        ..ScoreDetail::default()
+    };
+    Ok(Scores { details: vec![detail(3, "metaworld/push-v3", 0.5), detail(4, "odd\"\\\n", 1.0)], ..Scores::default() })
+}
+
+/// The three services and a gateway in front of them.
+pub struct House {
+    pub ingestion: Service,
+    pub scheduling: Service,
+    pub scoring: Service,
+    pub gateway: SocketAddr,
+    pub supervisor: Supervisor,
+}
+
+impl House {
+    pub async fn build() -> Self {
+        Self::build_with(|_| ()).await
+    }
+
+    pub async fn build_with(adjust: impl FnOnce(&mut Config)) -> Self {
+        let ingestion = Service::start(&["postgres", "chain"]).await;
+        let scheduling = Service::start(&["postgres", "redis"]).await;
+        let scoring = Service::start(&["postgres"]).await;
+        let mut config = Config {
+            api_key: Some(KEY.to_owned()),
+            ingestion_url: ingestion.url(),
+            scheduling_url: scheduling.url(),
+            scoring_url: scoring.url(),
+            ..Config::default()
+        };
+        adjust(&mut config);
+        let supervisor = Supervisor::new();
+        let gateway = begin(config, "127.0.0.1:0", &supervisor).await.unwrap();
+        Self { ingestion, scheduling, scoring, gateway, supervisor }
+    }
+
+    pub async fn get(&self, path: &str) -> Answer {
+        ask(self.gateway, "GET", path, &[], "").await
+    }
+
+    pub async fn post(&self, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+        let headers: Vec<_> = headers.iter().copied().chain([("content-type", "application/json")]).collect();
+        ask(self.gateway, "POST", path, &headers, body).await
+    }
+
+    /// Asks for the health until it has this status. Time is no part of the test: it waits for the change, and a change
+    /// that never comes is a failure.
+    pub async fn health_becomes(&self, status: u16) -> Answer {
+        let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
+        loop {
+            let answer = self.get("/health").await;
+            if answer.status == status {
+                return answer;
+            }
+            assert!(tokio::time::Instant::now() < deadline, "health stays {}: {}", answer.status, answer.body);
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+}
+
+/// Starts a gateway at an address of this machine.
+pub async fn begin(config: Config, address: &str, supervisor: &Supervisor) -> Result<SocketAddr, Error> {
+    let listener = TcpListener::bind(address).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    start(config, listener, supervisor).await.map(|()| address)
+}
+
+/// An answer, as it came over the connection.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    head: String,
+    pub body: String,
+}
+
+impl Answer {
+    pub fn header(&self, name: &str) -> &str {
+        self.head
+            .lines()
+            .filter_map(|line| line.split_once(": "))
+            .find(|(given, _)| given.eq_ignore_ascii_case(name))
+            .map_or("", |(_, value)| value)
+    }
+
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.body).unwrap()
+    }
+}
+
+/// One request over a connection of its own.
+pub async fn ask(to: SocketAddr, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+    let mut text = format!("{method} {path} HTTP/1.1\r\nhost: gateway\r\nconnection: close\r\n");
+    for (name, value) in headers {
+        text.push_str(&format!("{name}: {value}\r\n"));
+    }
+    text.push_str(&format!("content-length: {}\r\n\r\n{body}", body.len()));
+    let mut stream = TcpStream::connect(to).await.unwrap();
+    stream.write_all(text.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    Answer { status, head: head.to_owned(), body: body.to_owned() }
+}

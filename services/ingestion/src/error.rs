@@ -1,0 +1,28 @@
+//! What can go wrong while the service is set up, and while it follows the chain.
+
+use kinitro_chain::ChainError;
+
+/// Why ingestion could not be set up, or could not read a block.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A setting is wrong.
+    #[error("ingestion cannot start with these settings: {0}")]
+    Config(String),
+    /// The database refused or was not reached.
+    #[error("the database of ingestion failed: {0}; check that Postgres runs at database_url and takes the user")]
+    Database(#[from] sqlx::Error),
+    /// The schema could not be brought up to date.
+    #[error(
+        "the schema `ingestion` could not be migrated: {0}; check database_url and the user's right to create schemas"
+    )]
+    Migrate(#[from] sqlx::migrate::MigrateError),
+    /// The chain refused or was not reached.
+    #[error(transparent)]
+    Chain(#[from] ChainError),
+    /// The key that opens sealed endpoints cannot be used.
+    #[error("the key for sealed endpoints cannot be used: {0}")]
+    Key(#[from] kinitro_crypto::CryptoError),
+    /// The server could not be set up.
+    #[error(transparent)]
+    Chassis(#[from] kinitro_chassis::ChassisError),
+}

@@ -1,0 +1,135 @@
+//! The loop that keeps the snapshot new: finalized block → neurons and commitments → registry → Postgres → watchers.
+
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use futures::StreamExt as _;
+use kinitro_chain::{BlockRef, ChainClient, ChainError};
+use kinitro_crypto::PrivateKey;
+use sqlx::PgPool;
+use tokio::{sync::watch, time::Instant};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    Error,
+    registry::{FirstCommitments, assess},
+    snapshot::Snapshot,
+    store::Store,
+};
+
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// What the service shows: the last snapshot, and when the chain was last read by this process.
+#[derive(Debug, Clone, Default)]
+pub struct View {
+    pub snapshot: Option<Arc<Snapshot>>,
+    pub read_at: Option<Instant>,
+}
+
+/// Follows one subnet.
+pub struct Follower {
+    pub chain: ChainClient,
+    pub pool: PgPool,
+    pub netuid: u16,
+    pub keys: Vec<PrivateKey>,
+    pub view: watch::Sender<View>,
+}
+
+/// The memory of one connection to one chain.
+struct Progress {
+    store: Store,
+    first: FirstCommitments,
+    last: Option<Snapshot>,
+}
+
+impl Follower {
+    /// Follows until `stop`. Whatever fails is logged with its source and tried again; nothing that was known is forgotten.
+    pub async fn run(mut self, stop: CancellationToken) {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let error = tokio::select! {
+                () = stop.cancelled() => return,
+                result = self.follow(&mut pause) => match result {
+                    Ok(never) => match never {},
+                    Err(error) => error,
+                },
+            };
+            tracing::warn!(%error, retry_seconds = pause.as_secs_f64(), "the subnet cannot be read; the last snapshot stays");
+            if matches!(error, Error::Chain(ChainError::OtherChain { .. })) {
+                self.begin_anew();
+            }
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(pause) => {}
+            }
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    /// A client is bound to the chain that it first saw. Behind the same address there is another one now.
+    fn begin_anew(&mut self) {
+        match ChainClient::new(&self.chain.address().to_string()) {
+            Ok(chain) => self.chain = chain,
+            Err(error) => tracing::error!(%error, "the address of the chain was valid before"),
+        }
+    }
+
+    async fn follow(&self, pause: &mut Duration) -> Result<std::convert::Infallible, Error> {
+        let genesis = self.chain.genesis_hash().await?;
+        let store = Store::new(self.pool.clone(), genesis, self.netuid);
+        let mut progress = Progress { first: store.first_commitments().await?, last: store.load().await?, store };
+        tracing::info!(chain = %self.chain.address(), %genesis, netuid = self.netuid, "following the chain");
+        let mut blocks = std::pin::pin!(self.chain.follow_finalized(None));
+        let mut done = None;
+        loop {
+            let block = blocks.next().await.transpose()?;
+            let Some(block) = block.filter(|block| done.is_none_or(|done| block.number > done)) else { continue };
+            // After a pause there are many; only the newest says who is to be evaluated.
+            let head = self.chain.finalized_head().await?;
+            let newest = if head.number > block.number { head } else { block };
+            self.read(newest, &mut progress).await?;
+            done = Some(newest.number);
+            *pause = FIRST_PAUSE;
+        }
+    }
+
+    async fn read(&self, block: BlockRef, progress: &mut Progress) -> Result<(), Error> {
+        if let Some(last) = progress.last.as_ref().filter(|last| last.block.number > block.number) {
+            let (known, node) = (last.block.number, block.number);
+            tracing::warn!(%known, %node, "the node is behind what was read before; waiting for it");
+            return Ok(());
+        }
+        let neurons = self.chain.neurons_at(block.hash, self.netuid).await?;
+        let commitments = self.chain.commitments_at(block.hash, self.netuid).await?;
+        let assessed = assess(neurons, commitments, &self.keys, &progress.first);
+        let snapshot = Snapshot { block, observed_at: now(), netuid: self.netuid, miners: assessed.miners };
+
+        let changed = progress.last.as_ref().is_none_or(|last| snapshot.differs_from(last));
+        if changed {
+            progress.store.save(&snapshot, &assessed.new_policies).await?;
+            progress.first.extend(assessed.new_policies);
+            let count = |status: &str| snapshot.miners.iter().filter(|miner| miner.status.as_str() == status).count();
+            let (active, invalid) = (count("active"), count("invalid"));
+            tracing::info!(block = %block.number, miners = snapshot.miners.len(), active, invalid, "the miners changed");
+        } else {
+            progress.store.touch(&snapshot).await?;
+        }
+        metrics::gauge!("kinitro_ingestion_block").set(block.number.0 as f64);
+        metrics::gauge!("kinitro_ingestion_miners").set(snapshot.miners.len() as f64);
+        progress.last = Some(snapshot.clone());
+        self.view.send_replace(View { snapshot: Some(Arc::new(snapshot)), read_at: Some(Instant::now()) });
+        Ok(())
+    }
+}
+
+/// Seconds and nanoseconds since 1970, in whole microseconds, because that is what Postgres keeps.
+fn now() -> (i64, i32) {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    (
+        i64::try_from(since.as_secs()).unwrap_or(i64::MAX),
+        i32::try_from(since.subsec_micros() * 1000).unwrap_or_default(),
+    )
+}

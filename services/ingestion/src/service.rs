@@ -1,0 +1,75 @@
+//! The gRPC face: the last snapshot, once or as it changes.
+
+use std::{pin::Pin, sync::Arc};
+
+use futures::{Stream, StreamExt as _, stream};
+use kinitro_chassis::{ErrorCode, status};
+use kinitro_proto::ingestion::v1::{
+    ListMinersRequest, ListMinersResponse, WatchMinersRequest, WatchMinersResponse,
+    ingestion_service_server::IngestionService,
+};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tonic::{Request, Response, Status};
+
+use crate::{follow::View, snapshot::Snapshot};
+
+/// Answers from what the follower saw last.
+pub struct Service {
+    pub view: watch::Receiver<View>,
+    pub draining: CancellationToken,
+}
+
+fn unread() -> Status {
+    status(
+        ErrorCode::Unavailable,
+        "CHAIN_UNREAD",
+        "no block of the chain was read yet; check that the chain is reached, and ask again",
+    )
+}
+
+#[tonic::async_trait]
+impl IngestionService for Service {
+    async fn list_miners(&self, _: Request<ListMinersRequest>) -> Result<Response<ListMinersResponse>, Status> {
+        let snapshot = self.view.borrow().snapshot.clone().ok_or_else(unread)?;
+        Ok(Response::new(snapshot.to_proto()))
+    }
+
+    type WatchMinersStream = Pin<Box<dyn Stream<Item = Result<WatchMinersResponse, Status>> + Send>>;
+
+    async fn watch_miners(&self, _: Request<WatchMinersRequest>) -> Result<Response<Self::WatchMinersStream>, Status> {
+        let watching = Watching { view: self.view.clone(), draining: self.draining.clone(), shown: None };
+        if watching.view.borrow().snapshot.is_none() {
+            return Err(unread());
+        }
+        Ok(Response::new(stream::unfold(Some(watching), Watching::step).boxed()))
+    }
+}
+
+struct Watching {
+    view: watch::Receiver<View>,
+    draining: CancellationToken,
+    shown: Option<Arc<Snapshot>>,
+}
+
+impl Watching {
+    /// The next snapshot with other miners than the last one shown; after the end of the service, nothing more.
+    async fn step(this: Option<Self>) -> Option<(Result<WatchMinersResponse, Status>, Option<Self>)> {
+        let mut this = this?;
+        loop {
+            let snapshot = this.view.borrow_and_update().snapshot.clone();
+            if let Some(snapshot) = snapshot.filter(|new| this.shown.as_ref().is_none_or(|old| new.differs_from(old))) {
+                let response = WatchMinersResponse { snapshot: Some(snapshot.to_proto()) };
+                this.shown = Some(snapshot);
+                return Some((Ok(response), Some(this)));
+            }
+            let changed = tokio::select! {
+                () = this.draining.cancelled() => false,
+                changed = this.view.changed() => changed.is_ok(),
+            };
+            if !changed {
+                return Some((Err(status(ErrorCode::Unavailable, "DRAINING", "ingestion stops; ask again")), None));
+            }
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! The demo's miners: a key on the development chain and a sample policy each, the better ones first on the chain.
+
+use anyhow::{Context as _, Result};
+use kinitro_chain::{ChainClient, Signer, Wait, write_commitment};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::policy::{self, Kind, ServeOptions};
+
+/// A miner of the demo; its place in the list is its uid.
+pub struct SampleMiner {
+    pub name: &'static str,
+    pub kind: Kind,
+    signer: Signer,
+}
+
+/// All of them, with development keys.
+pub fn sample_miners() -> Result<Vec<SampleMiner>> {
+    [("sweep", Kind::Sweep), ("push", Kind::Push), ("random", Kind::Random), ("idle", Kind::Idle)]
+        .into_iter()
+        .map(|(name, kind)| Ok(SampleMiner { name, kind, signer: Signer::from_uri(&format!("//{name}"))? }))
+        .collect()
+}
+
+/// The registrations that the development chain begins with.
+pub fn neurons(miners: &[SampleMiner]) -> Value {
+    let neuron =
+        |(uid, miner): (usize, &SampleMiner)| json!({ "uid": uid, "hotkey": miner.signer.hotkey(), "stake": 1000 });
+    miners.iter().enumerate().map(neuron).collect()
+}
+
+/// Serves a policy on a free loopback port; the URL is what the miner commits.
+pub async fn serve(kind: Kind, stop: CancellationToken) -> Result<String> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let url = format!("http://{}", listener.local_addr()?);
+    let options = ServeOptions { kind, latency: std::time::Duration::ZERO };
+    tokio::spawn(async move {
+        if let Err(error) = policy::serve(options, listener, stop).await {
+            tracing::error!(%error, ?kind, "a sample policy stopped");
+        }
+    });
+    Ok(url)
+}
+
+impl SampleMiner {
+    /// Signs and submits the commitment, and waits until it is in a block.
+    pub async fn commit(&self, chain: &ChainClient, netuid: u16, endpoint: &str) -> Result<()> {
+        let endpoint = endpoint.parse().with_context(|| format!("`{endpoint}` is no endpoint"))?;
+        let commitment = write_commitment(&format!("kinitro-samples/{}", self.name), "v1", &endpoint)?;
+        chain
+            .set_commitment(&self.signer, netuid, &commitment, Wait::Inclusion)
+            .await
+            .with_context(|| format!("committing the policy of {}", self.name))?;
+        Ok(())
+    }
+}

@@ -1,0 +1,264 @@
+//! Every service in one process, each on its own loopback port, speaking the same gRPC as in production.
+//!
+//! Postgres and Redis are private children unless URLs are given. Services stop in the order of the data's way backwards, so that
+//! the executor can still hand its leases back and what follows finds its neighbours alive.
+
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::PathBuf,
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result};
+use kinitro_chassis::{Supervisor, SupervisorError};
+use kinitro_stores::{DataDir, Postgres, Redis};
+use serde_json::{Value, json};
+use tokio::{net::TcpListener, task::JoinHandle};
+
+use crate::settings::{Settings, with};
+
+const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+/// What a service may take to finish; execution itself takes `drain_seconds` of it for running episodes.
+const DRAIN: Duration = Duration::from_secs(30);
+const SCHEDULING_PORT: u16 = 50052;
+const INGESTION_PORT: u16 = 50051;
+const EXECUTION_PORT: u16 = 50053;
+const SCORING_PORT: u16 = 50054;
+
+/// What to run. Flags are fields of the services' configurations; file and environment apply below them.
+#[derive(Debug, Default)]
+pub struct Plan {
+    /// Where the private stores keep their data; one mesh at a time.
+    pub data_dir: PathBuf,
+    /// Postgres to use instead of a private one.
+    pub database_url: Option<String>,
+    /// Redis to use instead of a private one.
+    pub redis_url: Option<String>,
+    /// The settings below the flags.
+    pub settings: Settings,
+    /// Where the gateway listens; absent for the configured address, or a free port of it when that one is taken.
+    pub gateway: Option<SocketAddr>,
+    /// Flags of the gateway.
+    pub gateway_flags: Value,
+    /// Flags of scheduling.
+    pub scheduling_flags: Value,
+    /// Flags of ingestion.
+    pub ingestion_flags: Value,
+    /// Flags of scoring.
+    pub scoring_flags: Value,
+    /// Flags of execution; absent for no executor here.
+    pub execution_flags: Option<Value>,
+    /// Flags of the development chain and its port; absent when ingestion's network is a real chain.
+    pub devchain: Option<(Value, u16)>,
+    /// Prefer the well-known ports of the services to free ones.
+    pub well_known_ports: bool,
+}
+
+/// Where a part listens.
+#[derive(Debug, Clone)]
+pub struct Part {
+    /// Its name.
+    pub name: &'static str,
+    /// Its URL, without credentials.
+    pub url: String,
+}
+
+/// A running mesh.
+pub struct Mesh {
+    parts: Vec<Part>,
+    running: Vec<Running>,
+    failed: tokio::sync::mpsc::UnboundedReceiver<()>,
+    postgres: Option<Postgres>,
+    redis: Option<Redis>,
+    _data_dir: DataDir,
+}
+
+struct Running {
+    name: &'static str,
+    supervisor: Supervisor,
+    ended: JoinHandle<Result<(), SupervisorError>>,
+}
+
+impl Mesh {
+    /// Starts everything; returns when every service listens.
+    pub async fn start(plan: Plan) -> Result<Self> {
+        let data_dir = DataDir::lock(&plan.data_dir)?;
+        let (sender, failed) = tokio::sync::mpsc::unbounded_channel();
+        let mut mesh =
+            Self { parts: Vec::new(), running: Vec::new(), failed, postgres: None, redis: None, _data_dir: data_dir };
+        match mesh.start_parts(plan, sender).await {
+            Ok(()) => Ok(mesh),
+            Err(error) => {
+                // What was started already must not outlive the attempt; its own errors would hide the first one.
+                if let Err(second) = mesh.stop().await {
+                    tracing::warn!(error = %second, "stopping after a failed start");
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// All parts, in the order of the data's way.
+    pub fn parts(&self) -> &[Part] {
+        &self.parts
+    }
+
+    /// The URL of a part.
+    pub fn url(&self, name: &str) -> Option<&str> {
+        self.parts.iter().find(|part| part.name == name).map(|part| part.url.as_str())
+    }
+
+    /// Waits until a service or a private store ends by itself. [`Self::stop`] then says which one and why.
+    pub async fn failure(&mut self) -> String {
+        let postgres = self.postgres.as_ref().map(Postgres::ended);
+        let redis = self.redis.as_ref().map(Redis::ended);
+        tokio::select! {
+            _ = self.failed.recv() => "a service ended by itself".to_owned(),
+            Some(error) = maybe(postgres) => error.to_string(),
+            Some(error) = maybe(redis) => error.to_string(),
+        }
+    }
+
+    /// Stops everything, last service of the data's way first. The first error is returned, after all are stopped.
+    pub async fn stop(self) -> Result<()> {
+        let mut outcome = Ok(());
+        for part in self.running.into_iter().rev() {
+            part.supervisor.shutdown();
+            let ended = part.ended.await.context("a supervising task panicked").and_then(|result| Ok(result?));
+            if let Err(error) = ended {
+                outcome = outcome.and(Err(error.context(format!("stopping {}", part.name))));
+            }
+        }
+        if let Some(redis) = self.redis {
+            outcome = outcome.and(redis.stop().await.context("stopping the private Redis"));
+        }
+        if let Some(postgres) = self.postgres {
+            outcome = outcome.and(postgres.stop().await.context("stopping the private Postgres"));
+        }
+        outcome
+    }
+
+    async fn start_parts(&mut self, plan: Plan, sender: tokio::sync::mpsc::UnboundedSender<()>) -> Result<()> {
+        let database_url = match plan.database_url {
+            Some(url) => url,
+            None => {
+                let postgres = Postgres::start(&plan.data_dir.join("postgres"), None).await?;
+                let url = postgres.url();
+                self.parts.push(Part { name: "postgres", url: url.clone() });
+                self.postgres = Some(postgres);
+                url
+            }
+        };
+        let redis_url = match plan.redis_url {
+            Some(url) => url,
+            None => {
+                let redis = Redis::start(&plan.data_dir.join("redis"), None).await?;
+                let url = redis.url();
+                self.parts.push(Part { name: "redis", url: url.clone() });
+                self.redis = Some(redis);
+                url
+            }
+        };
+        crate::db::migrate(&database_url).await?;
+
+        let settings = &plan.settings;
+        let port = |well_known| if plan.well_known_ports { well_known } else { 0 };
+        let mut ingestion_flags = plan.ingestion_flags;
+        if let Some((flags, chain_port)) = plan.devchain {
+            let config = settings.devchain(flags)?;
+            let listener = bind(SocketAddr::new(LOOPBACK, chain_port)).await?;
+            let url = format!("ws://{}", listener.local_addr()?);
+            ingestion_flags = with(ingestion_flags, json!({ "network": url, "netuid": config.netuid }));
+            let supervisor = self.begin("devchain", url, &sender);
+            kinitro_devchain::start(config, listener, &supervisor).await?;
+        }
+
+        let ingestion = bind(SocketAddr::new(LOOPBACK, port(INGESTION_PORT))).await?;
+        let scheduling = bind(SocketAddr::new(LOOPBACK, port(SCHEDULING_PORT))).await?;
+        let scoring = bind(SocketAddr::new(LOOPBACK, port(SCORING_PORT))).await?;
+        let urls = json!({
+            "ingestion_url": url_of(&ingestion)?,
+            "scheduling_url": url_of(&scheduling)?,
+            "scoring_url": url_of(&scoring)?,
+        });
+
+        let config = settings.ingestion(with(ingestion_flags, json!({ "database_url": database_url })))?;
+        let supervisor = self.begin("ingestion", url_of(&ingestion)?, &sender);
+        kinitro_ingestion::start(config, ingestion, &supervisor).await?;
+
+        let config = settings.scoring(with(plan.scoring_flags, json!({ "database_url": database_url })))?;
+        let supervisor = self.begin("scoring", url_of(&scoring)?, &sender);
+        kinitro_scoring::start(config, scoring, &supervisor).await?;
+
+        let fields = json!({
+            "database_url": database_url,
+            "redis_url": redis_url,
+            "ingestion_url": urls["ingestion_url"],
+            "scoring_url": urls["scoring_url"],
+        });
+        let config = settings.scheduling(with(plan.scheduling_flags, fields))?;
+        let supervisor = self.begin("scheduling", url_of(&scheduling)?, &sender);
+        kinitro_scheduling::start(config, scheduling, &supervisor).await?;
+
+        let config = settings.gateway(with(plan.gateway_flags, urls.clone()))?;
+        let gateway = match plan.gateway {
+            Some(address) => {
+                TcpListener::bind(address).await.with_context(|| format!("the gateway cannot bind {address}"))?
+            }
+            None => bind(SocketAddr::new(LOOPBACK, config.port)).await?,
+        };
+        let supervisor = self.begin("gateway", url_of(&gateway)?, &sender);
+        kinitro_gateway::start(config, gateway, &supervisor).await?;
+
+        if let Some(flags) = plan.execution_flags {
+            let execution = bind(SocketAddr::new(LOOPBACK, port(EXECUTION_PORT))).await?;
+            let config = settings.execution(with(flags, json!({ "scheduling_url": urls["scheduling_url"] })))?;
+            let supervisor = self.begin("execution", url_of(&execution)?, &sender);
+            kinitro_execution::start(config, execution, &supervisor).await?;
+        }
+        Ok(())
+    }
+
+    /// A supervisor for one more service.
+    fn begin(
+        &mut self,
+        name: &'static str,
+        url: String,
+        failed: &tokio::sync::mpsc::UnboundedSender<()>,
+    ) -> Supervisor {
+        let supervisor = Supervisor::new();
+        let (joined, failed) = (supervisor.clone(), failed.clone());
+        let ended = tokio::spawn(async move {
+            let outcome = joined.join(DRAIN).await;
+            // Nobody listens any more when the mesh itself stops.
+            failed.send(()).ok();
+            outcome
+        });
+        self.parts.push(Part { name, url });
+        self.running.push(Running { name, supervisor: supervisor.clone(), ended });
+        supervisor
+    }
+}
+
+async fn maybe<F: Future>(future: Option<F>) -> Option<F::Output> {
+    match future {
+        Some(future) => Some(future.await),
+        None => None,
+    }
+}
+
+/// Binds the address, or a free port when that one is taken.
+async fn bind(address: SocketAddr) -> Result<TcpListener> {
+    match TcpListener::bind(address).await {
+        Ok(listener) => Ok(listener),
+        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse && address.port() != 0 => {
+            let free = SocketAddr::new(address.ip(), 0);
+            TcpListener::bind(free).await.with_context(|| format!("no free port at {}", address.ip()))
+        }
+        Err(error) => Err(error).with_context(|| format!("cannot bind {address}")),
+    }
+}
+
+fn url_of(listener: &TcpListener) -> Result<String> {
+    Ok(format!("http://{}", listener.local_addr()?))
+}

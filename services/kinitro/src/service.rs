@@ -1,0 +1,98 @@
+//! One service a process, as compose and Kubernetes run them.
+
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result};
+use kinitro_chassis::Supervisor;
+use serde_json::Value;
+use tokio::net::TcpListener;
+
+use crate::{
+    cli::{DevchainArgs, ExecutionArgs, GatewayArgs, IngestionArgs, Listen, SchedulingArgs, ScoringArgs},
+    settings::Settings,
+};
+
+/// Running episodes get `drain_seconds` of it (20 by default), the rest is for handing in what they found.
+const DRAIN: Duration = Duration::from_secs(30);
+
+/// `kinitro gateway`.
+pub async fn gateway(args: GatewayArgs, settings: Settings) -> Result<()> {
+    let mut flags = serde_json::to_value(&args.flags)?;
+    if let (Value::Object(flags), Listen { host, port }) = (&mut flags, &args.listen) {
+        flags.extend(host.map(|host| ("host".to_owned(), host.to_string().into())));
+        flags.extend(port.map(|port| ("port".to_owned(), port.into())));
+    }
+    let config = settings.gateway(flags)?;
+    let listener = bind(SocketAddr::new(config.host, config.port)).await?;
+    let supervisor = Supervisor::new();
+    kinitro_gateway::start(config, listener, &supervisor).await?;
+    Ok(supervisor.run(DRAIN).await?)
+}
+
+/// `kinitro scheduling`.
+pub async fn scheduling(args: SchedulingArgs, settings: Settings) -> Result<()> {
+    if args.network.is_some() || args.netuid.is_some() {
+        tracing::warn!(
+            "--network and --netuid have no effect here: `kinitro ingestion` reads the chain, give them to it"
+        );
+    }
+    let config = settings.scheduling(serde_json::to_value(&args.flags)?)?;
+    let listener = listen(&args.listen, 50052).await?;
+    let supervisor = Supervisor::new();
+    kinitro_scheduling::start(config, listener, &supervisor).await?;
+    Ok(supervisor.run(DRAIN).await?)
+}
+
+/// `kinitro execution`.
+pub async fn execution(args: ExecutionArgs, settings: Settings) -> Result<()> {
+    let config = settings.execution(serde_json::to_value(&args.flags)?)?;
+    let listener = listen(&args.listen, 50053).await?;
+    let supervisor = Supervisor::new();
+    kinitro_execution::start(config, listener, &supervisor).await?;
+    Ok(supervisor.run(DRAIN).await?)
+}
+
+/// `kinitro ingestion`.
+pub async fn ingestion(args: IngestionArgs, settings: Settings) -> Result<()> {
+    let config = settings.ingestion(serde_json::to_value(&args.flags)?)?;
+    let listener = listen(&args.listen, 50051).await?;
+    let supervisor = Supervisor::new();
+    kinitro_ingestion::start(config, listener, &supervisor).await?;
+    Ok(supervisor.run(DRAIN).await?)
+}
+
+/// `kinitro scoring`.
+pub async fn scoring(args: ScoringArgs, settings: Settings) -> Result<()> {
+    let config = settings.scoring(serde_json::to_value(&args.flags)?)?;
+    let listener = listen(&args.listen, 50054).await?;
+    let supervisor = Supervisor::new();
+    kinitro_scoring::start(config, listener, &supervisor).await?;
+    Ok(supervisor.run(DRAIN).await?)
+}
+
+/// `kinitro devchain`.
+pub async fn devchain(args: DevchainArgs, settings: Settings) -> Result<()> {
+    let config = settings.devchain(serde_json::to_value(&args.flags)?)?;
+    let listener = listen(&args.listen, 9944).await?;
+    let supervisor = Supervisor::new();
+    kinitro_devchain::start(config, listener, &supervisor).await?;
+    Ok(supervisor.run(DRAIN).await?)
+}
+
+/// Services without authentication of their own listen on loopback unless told otherwise.
+async fn listen(listen: &Listen, port: u16) -> Result<TcpListener> {
+    let host = listen.host.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
+    bind(SocketAddr::new(host, listen.port.unwrap_or(port))).await
+}
+
+async fn bind(address: SocketAddr) -> Result<TcpListener> {
+    let listener = TcpListener::bind(address)
+        .await
+        .with_context(|| format!("cannot listen on {address}; give another --host or --port"))?;
+    // On stderr with the rest of the log; with --port 0 the only way to learn the port.
+    tracing::info!(address = %listener.local_addr()?, "listening");
+    Ok(listener)
+}

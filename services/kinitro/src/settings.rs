@@ -1,0 +1,84 @@
+//! The effective settings of every service: defaults, then the file, then the environment, then flags.
+//!
+//! Ingestion, scheduling and scoring were one process once, so they share the prefix `KINITRO_SCHEDULER_`: a variable of one is no
+//! mistake for the others.
+
+use std::path::PathBuf;
+
+use kinitro_chassis::{ConfigError, ConfigLoader, field_names};
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
+
+/// The sections that a file may have.
+const SECTIONS: [&str; 6] = ["gateway", "scheduling", "ingestion", "scoring", "execution", "devchain"];
+const SCHEDULER: &str = "KINITRO_SCHEDULER_";
+
+/// Where settings come from besides flags.
+#[derive(Debug, Clone, Default)]
+pub struct Settings {
+    /// The TOML file.
+    pub file: Option<PathBuf>,
+}
+
+impl Settings {
+    /// The gateway's.
+    pub fn gateway(&self, flags: Value) -> Result<kinitro_gateway::Config, ConfigError> {
+        self.load("gateway", "KINITRO_API_", &[], flags)
+    }
+
+    /// Scheduling's.
+    pub fn scheduling(&self, flags: Value) -> Result<kinitro_scheduling::Config, ConfigError> {
+        self.load("scheduling", SCHEDULER, &scheduler_fields(), flags)
+    }
+
+    /// Ingestion's.
+    pub fn ingestion(&self, flags: Value) -> Result<kinitro_ingestion::Config, ConfigError> {
+        self.load("ingestion", SCHEDULER, &scheduler_fields(), flags)
+    }
+
+    /// Scoring's.
+    pub fn scoring(&self, flags: Value) -> Result<kinitro_scoring::Config, ConfigError> {
+        self.load("scoring", SCHEDULER, &scheduler_fields(), flags)
+    }
+
+    /// Execution's.
+    pub fn execution(&self, flags: Value) -> Result<kinitro_execution::Config, ConfigError> {
+        self.load("execution", "KINITRO_EXECUTOR_", &[], flags)
+    }
+
+    /// The development chain's.
+    pub fn devchain(&self, flags: Value) -> Result<kinitro_devchain::Config, ConfigError> {
+        self.load("devchain", "KINITRO_DEVCHAIN_", &[], flags)
+    }
+
+    fn load<C>(&self, section: &'static str, prefix: &str, also: &[String], flags: Value) -> Result<C, ConfigError>
+    where
+        C: Default + Serialize + DeserializeOwned,
+    {
+        ConfigLoader::new(section, prefix)
+            .file(self.file.as_deref())
+            .sections(SECTIONS)
+            .also_known(also.iter().cloned())
+            .flags(flags)
+            .load()
+    }
+}
+
+fn scheduler_fields() -> Vec<String> {
+    [
+        field_names::<kinitro_scheduling::Config>(),
+        field_names::<kinitro_ingestion::Config>(),
+        field_names::<kinitro_scoring::Config>(),
+    ]
+    .concat()
+}
+
+/// Adds fields to flags, where the flag was not given.
+pub fn with(mut flags: Value, fields: Value) -> Value {
+    if let (Value::Object(flags), Value::Object(fields)) = (&mut flags, fields) {
+        for (name, value) in fields {
+            flags.entry(name).or_insert(value);
+        }
+    }
+    flags
+}

@@ -1,0 +1,115 @@
+//! Processes that really die, in the middle of a cycle: every task is counted exactly once, and nobody is blamed for it.
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use kinitro_proto::scheduling::v1::Cycle;
+use nix::sys::signal::Signal;
+use sqlx::{Connection as _, PgConnection, Row as _};
+use support::{ALONE, Backend, Options};
+
+/// Two miners whose policies take a while, so that there is a middle.
+async fn slow_backend() -> Backend {
+    let policies = vec![("push", 10), ("idle", 10)];
+    // One slot less than tasks in all, so that some wait, some run and some are done when the blow comes.
+    let variables = vec![("KINITRO_EXECUTOR_DEFAULT_MAX_CONCURRENT", "4".to_owned())];
+    Backend::start(Options { policies, variables }).await
+}
+
+const EPISODES: u32 = 12;
+
+async fn in_the_middle(backend: &Backend) -> Cycle {
+    let cycle = backend.start_cycle(EPISODES).await;
+    let middle = |cycle: &Cycle| cycle.tasks_completed >= 4 && cycle.tasks_assigned >= 2;
+    let cycle = backend.cycle_when(cycle.id, "the cycle is in its middle", middle).await;
+    assert_eq!(cycle.status, "running");
+    cycle
+}
+
+/// Waits for the end and looks at every table that says who did how well.
+async fn assert_every_task_counted_once(backend: &Backend, cycle: &Cycle) {
+    let ended = |cycle: &Cycle| ["completed", "timed_out", "cancelled"].contains(&cycle.status.as_str());
+    let cycle = backend.cycle_when(cycle.id, "the cycle ends", ended).await;
+    assert_eq!(cycle.status, "completed", "{cycle:?}");
+    assert_eq!((cycle.tasks_completed, cycle.tasks_failed), (cycle.tasks_total, 0), "{cycle:?}");
+    assert_eq!((cycle.policy_faults, cycle.disagreements), (0, 0), "{cycle:?}");
+    assert_eq!(cycle.successes + cycle.failures, cycle.tasks_total, "{cycle:?}");
+
+    let mut database = PgConnection::connect(&backend.postgres.url()).await.unwrap();
+    let rows = sqlx::query("SELECT count(*) AS tasks, count(DISTINCT (uid, env_id, episode)) AS episodes FROM scheduling.tasks WHERE state = 'completed'")
+        .fetch_one(&mut database)
+        .await
+        .unwrap();
+    let total = i64::from(cycle.tasks_total);
+    assert_eq!((rows.get::<i64, _>("tasks"), rows.get::<i64, _>("episodes")), (total, total));
+    let counted: i64 = sqlx::query("SELECT sum(episodes_completed) AS counted FROM scoring.details")
+        .fetch_one(&mut database)
+        .await
+        .unwrap()
+        .get("counted");
+    assert_eq!(counted, total);
+    let (status, weights) = backend.get("/v1/weights/latest").await;
+    assert_eq!(status, 200, "{weights}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_executor_costs_its_running_episodes_one_attempt_and_nothing_else() {
+    let _alone = ALONE.lock().await;
+    let mut backend = slow_backend().await;
+    let cycle = in_the_middle(&backend).await;
+    backend.signal("execution", Signal::SIGKILL);
+    backend.spawn("execution");
+    assert_every_task_counted_once(&backend, &cycle).await;
+
+    let mut database = PgConnection::connect(&backend.postgres.url()).await.unwrap();
+    let most: i32 = sqlx::query("SELECT max(attempt) AS most FROM scheduling.tasks")
+        .fetch_one(&mut database)
+        .await
+        .unwrap()
+        .get("most");
+    assert_eq!(most, 2, "what ran when the executor died was played once more");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_scheduling_resumes_its_cycle() {
+    let _alone = ALONE.lock().await;
+    let mut backend = slow_backend().await;
+    let cycle = in_the_middle(&backend).await;
+    backend.signal("scheduling", Signal::SIGKILL);
+    tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+    backend.spawn("scheduling");
+    assert_every_task_counted_once(&backend, &cycle).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flushed_redis_costs_time_and_no_work() {
+    let _alone = ALONE.lock().await;
+    let backend = slow_backend().await;
+    let cycle = in_the_middle(&backend).await;
+    let client = redis::Client::open(backend.redis.url()).unwrap();
+    let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+    redis::cmd("FLUSHALL").exec_async(&mut connection).await.unwrap();
+    assert_every_task_counted_once(&backend, &cycle).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restarted_postgres_loses_nothing() {
+    let _alone = ALONE.lock().await;
+    let mut backend = slow_backend().await;
+    let cycle = in_the_middle(&backend).await;
+    backend.postgres.restart().await.unwrap();
+    assert_every_task_counted_once(&backend, &cycle).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_terminated_executor_hands_back_or_finishes_what_it_plays() {
+    let _alone = ALONE.lock().await;
+    let mut backend = slow_backend().await;
+    let cycle = in_the_middle(&backend).await;
+    backend.signal("execution", Signal::SIGTERM);
+    assert_eq!(backend.ended("execution").await, Some(0));
+    let left = backend.cycle_when(cycle.id, "no lease is left behind", |cycle| cycle.tasks_assigned == 0).await;
+    assert!(left.tasks_completed < left.tasks_total, "the drain came in the middle");
+    backend.spawn("execution");
+    assert_every_task_counted_once(&backend, &cycle).await;
+}

@@ -1,0 +1,247 @@
+//! A whole backend of separate processes: the binary as operators run it, on real Postgres and Redis.
+#![allow(dead_code, clippy::unwrap_used, reason = "every test binary uses another part")]
+
+use std::{
+    collections::BTreeMap,
+    net::TcpListener,
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use kinitro_chain::{ChainClient, Signer, Wait, write_commitment};
+use kinitro_proto::scheduling::v1::{
+    Cycle, GetCycleRequest, StartCycleRequest, scheduling_service_client::SchedulingServiceClient,
+};
+use kinitro_stores::{Postgres, Redis};
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+use serde_json::Value;
+use tonic::transport::Channel;
+
+/// For anything that must happen at all; no test depends on how soon.
+pub const PATIENCE: Duration = Duration::from_secs(180);
+
+/// One mesh at a time on a small machine; the lock is the test's first line.
+pub static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
+/// What is different from a standard backend.
+#[derive(Clone, Default)]
+pub struct Options {
+    /// Variables for every service.
+    pub variables: Vec<(&'static str, String)>,
+    /// Sample policies to register and commit, in order of uid: kind and latency in milliseconds.
+    pub policies: Vec<(&'static str, u32)>,
+}
+
+/// The backend, and everything it stands on.
+pub struct Backend {
+    pub postgres: Postgres,
+    pub redis: Redis,
+    pub ports: BTreeMap<&'static str, u16>,
+    options: Options,
+    processes: BTreeMap<String, Child>,
+    folder: tempfile::TempDir,
+}
+
+impl Backend {
+    /// Starts the stores, the chain and all services; commits the policies; returns when ingestion shows all of them.
+    pub async fn start(options: Options) -> Self {
+        let postgres = kinitro_stores::testing::private_postgres().await;
+        let redis = kinitro_stores::testing::private_redis().await;
+        let names = ["devchain", "ingestion", "scheduling", "scoring", "gateway", "execution"];
+        let ports = names.into_iter().map(|name| (name, free_port())).collect();
+        let folder = tempfile::tempdir().unwrap();
+        let mut backend = Self { postgres, redis, ports, options, processes: BTreeMap::new(), folder };
+        backend.write_seed_file();
+        assert!(backend.command(&["db", "init"]).status().unwrap().success());
+        for name in names {
+            backend.spawn(name);
+        }
+        backend.commit_policies().await;
+        backend
+    }
+
+    /// Starts a service as a process of its own (again, after a kill).
+    pub fn spawn(&mut self, name: &'static str) {
+        let port = self.ports[name].to_string();
+        let mut arguments = vec![name, "--port", &port];
+        let seed_file = self.seed_file();
+        if name == "devchain" {
+            arguments.extend(["--seed-file", seed_file.to_str().unwrap(), "--block-ms", "250"]);
+        }
+        let child = self.command(&arguments).spawn().unwrap();
+        self.processes.insert(name.to_owned(), child);
+    }
+
+    /// Sends a signal to a service and, when it is SIGKILL, waits for its end.
+    pub fn signal(&mut self, name: &str, signal: Signal) {
+        let child = self.processes.get_mut(name).unwrap();
+        kill(Pid::from_raw(child.id().try_into().unwrap()), signal).unwrap();
+        if signal == Signal::SIGKILL {
+            child.wait().unwrap();
+        }
+    }
+
+    /// Waits for a service's end and returns its exit code.
+    pub async fn ended(&mut self, name: &str) -> Option<i32> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.processes.get_mut(name).unwrap().try_wait().unwrap() {
+                return status.code();
+            }
+            assert!(Instant::now() < deadline, "{name} does not end");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// A command of the binary in this backend's surroundings.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let url = |name: &str| format!("http://127.0.0.1:{}", self.ports[name]);
+        let mut command = Command::new(env!("CARGO_BIN_EXE_kinitro"));
+        command
+            .args(arguments)
+            .stdout(Stdio::null())
+            .envs([
+                ("KINITRO_SCHEDULER_DATABASE_URL", self.postgres.url()),
+                ("KINITRO_SCHEDULER_REDIS_URL", self.redis.url()),
+                ("KINITRO_SCHEDULER_NETWORK", format!("ws://127.0.0.1:{}", self.ports["devchain"])),
+                ("KINITRO_SCHEDULER_NETUID", "1".to_owned()),
+                ("KINITRO_SCHEDULER_ON_DEMAND", "true".to_owned()),
+                ("KINITRO_SCHEDULER_INGESTION_URL", url("ingestion")),
+                ("KINITRO_SCHEDULER_SCORING_URL", url("scoring")),
+                ("KINITRO_SCHEDULER_TASK_STALE_THRESHOLD_SECONDS", "3".to_owned()),
+                ("KINITRO_API_API_KEY", API_KEY.to_owned()),
+                ("KINITRO_API_INGESTION_URL", url("ingestion")),
+                ("KINITRO_API_SCHEDULING_URL", url("scheduling")),
+                ("KINITRO_API_SCORING_URL", url("scoring")),
+                ("KINITRO_EXECUTOR_SCHEDULING_URL", url("scheduling")),
+                ("KINITRO_EXECUTOR_USE_IMAGES", "false".to_owned()),
+                ("KINITRO_EXECUTOR_ALLOW_PRIVATE_ENDPOINTS", "true".to_owned()),
+                ("KINITRO_EXECUTOR_MAX_TIMESTEPS", "60".to_owned()),
+                // A busy test machine must not look like a slow policy.
+                ("KINITRO_EXECUTOR_ACTION_TIMEOUT", "60".to_owned()),
+            ])
+            .args(["--log-level", "WARNING"]);
+        for (name, value) in &self.options.variables {
+            command.env(name, value);
+        }
+        command
+    }
+
+    /// A client of scheduling.
+    pub fn scheduling(&self) -> SchedulingServiceClient<Channel> {
+        let url = format!("http://127.0.0.1:{}", self.ports["scheduling"]);
+        SchedulingServiceClient::new(kinitro_chassis::connect_lazy(&url).unwrap())
+    }
+
+    /// Starts a cycle, waiting for the services to find each other.
+    pub async fn start_cycle(&self, episodes_per_env: u32) -> Cycle {
+        let request = StartCycleRequest { episodes_per_env, env_ids: vec!["metaworld/drawer-close-v3".to_owned()] };
+        eventually("a cycle can be started", || async {
+            let started = self.scheduling().start_cycle(request.clone()).await;
+            started.map(tonic::Response::into_inner).map_err(|status| status.message().to_owned())
+        })
+        .await
+    }
+
+    /// The cycle, as soon as `reached` says so; while scheduling is away it is asked again.
+    pub async fn cycle_when(&self, id: u64, what: &str, reached: impl Fn(&Cycle) -> bool) -> Cycle {
+        eventually(what, || async {
+            let request = GetCycleRequest { cycle_id: Some(id) };
+            match self.scheduling().get_cycle(request).await {
+                Ok(cycle) if reached(cycle.get_ref()) => Ok(cycle.into_inner()),
+                Ok(cycle) => Err(format!("{:?}", cycle.into_inner())),
+                Err(status) => Err(status.message().to_owned()),
+            }
+        })
+        .await
+    }
+
+    /// GET on the gateway: status and body.
+    pub async fn get(&self, path: &str) -> (u16, Value) {
+        let url = format!("http://127.0.0.1:{}{path}", self.ports["gateway"]);
+        eventually("the gateway answers", || async {
+            let response = client().get(&url).send().await.map_err(|error| error.to_string())?;
+            let status = response.status().as_u16();
+            Ok((status, response.json().await.map_err(|error| error.to_string())?))
+        })
+        .await
+    }
+
+    fn seed_file(&self) -> PathBuf {
+        self.folder.path().join("chain.toml")
+    }
+
+    fn write_seed_file(&self) {
+        let mut text = "netuid = 1\n".to_owned();
+        for uid in 0..self.options.policies.len() {
+            text += &format!("[[neurons]]\nuid = {uid}\nhotkey = \"//miner{uid}\"\nstake = 1000\n");
+        }
+        std::fs::write(self.seed_file(), text).unwrap();
+    }
+
+    async fn commit_policies(&mut self) {
+        let node = format!("ws://127.0.0.1:{}", self.ports["devchain"]);
+        let chain = eventually("the chain answers", || async {
+            ChainClient::connect(&node).await.map_err(|error| error.to_string())
+        })
+        .await;
+        for (uid, (kind, latency)) in self.options.policies.clone().into_iter().enumerate() {
+            let port = free_port();
+            let arguments =
+                ["policy", "serve", "--kind", kind, "--port", &port.to_string(), "--latency-ms", &latency.to_string()];
+            let child = self.command(&arguments).stderr(Stdio::null()).spawn().unwrap();
+            self.processes.insert(format!("policy{uid}"), child);
+            let endpoint = format!("http://127.0.0.1:{port}").parse().unwrap();
+            let commitment = write_commitment("samples/policy", "v1", &endpoint).unwrap();
+            let signer = Signer::from_uri(&format!("//miner{uid}")).unwrap();
+            chain.set_commitment(&signer, 1, &commitment, Wait::Inclusion).await.unwrap();
+        }
+        let wanted = self.options.policies.len();
+        eventually("all miners are active", || async {
+            let (_, body) = self.get("/v1/miners").await;
+            let active = |miner: &&Value| miner["status"] == "active";
+            let active = body["miners"].as_array().map_or(0, |miners| miners.iter().filter(active).count());
+            if active == wanted { Ok(()) } else { Err(body.to_string()) }
+        })
+        .await;
+    }
+}
+
+impl Drop for Backend {
+    fn drop(&mut self) {
+        for child in self.processes.values_mut() {
+            // Already gone is as good.
+            child.kill().ok();
+            child.wait().ok();
+        }
+    }
+}
+
+/// The gateway's key.
+pub const API_KEY: &str = "test-key";
+
+/// An HTTP client that uses no proxy.
+pub fn client() -> reqwest::Client {
+    reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(10)).build().unwrap()
+}
+
+/// Asks again until it succeeds; the last refusal is the failure's message.
+pub async fn eventually<T, F: Future<Output = Result<T, String>>>(what: &str, ask: impl Fn() -> F) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let refusal = match ask().await {
+            Ok(answer) => return answer,
+            Err(refusal) => refusal,
+        };
+        assert!(Instant::now() < deadline, "waited in vain until {what}: {refusal}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}

@@ -1,0 +1,213 @@
+//! The settings of scheduling: section `[scheduling]`, variables `KINITRO_SCHEDULER_*`.
+
+use std::time::Duration;
+
+use kinitro_domain::{EnvId, catalogued, family_environments};
+use serde::{Deserialize, Serialize};
+
+/// The most episodes that a cycle plays per miner and environment.
+pub const MAX_EPISODES_PER_ENV: u32 = 10_000;
+
+/// Where the service finds its stores and neighbours, and how its cycles run. Durations are in seconds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// The Postgres database; also in SQLAlchemy's spelling, `postgresql+asyncpg://`.
+    pub database_url: String,
+    /// The Redis that carries the work queue and the events.
+    pub redis_url: String,
+    /// What every key in Redis starts with. Replicas of one deployment share it, two deployments must not.
+    pub queue_prefix: String,
+    /// From the start of a cycle to the start of the next one.
+    pub eval_interval_seconds: u64,
+    /// Episodes per miner and environment.
+    pub episodes_per_env: u32,
+    /// Only environments of these families; absent for all.
+    pub env_families: Option<Vec<String>>,
+    /// Only these environments; absent for all.
+    pub env_ids: Option<Vec<String>>,
+    /// A cycle that runs longer is closed and scored with what is complete.
+    pub cycle_timeout_seconds: u64,
+    /// A lease that is not heartbeaten for so long goes to another executor.
+    pub task_stale_threshold_seconds: u64,
+    /// Leases that a task may spend before it becomes a dead letter.
+    pub max_attempts: u32,
+    /// Start cycles only when asked.
+    pub on_demand: bool,
+    /// The gRPC address of ingestion.
+    pub ingestion_url: String,
+    /// The gRPC address of scoring.
+    pub scoring_url: String,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            database_url: "postgres://kinitro@127.0.0.1:5432/kinitro".to_owned(),
+            redis_url: "redis://127.0.0.1:6379/0".to_owned(),
+            queue_prefix: "kinitro".to_owned(),
+            eval_interval_seconds: 3600,
+            episodes_per_env: 50,
+            env_families: None,
+            env_ids: None,
+            cycle_timeout_seconds: 7200,
+            task_stale_threshold_seconds: 900,
+            max_attempts: 3,
+            on_demand: false,
+            ingestion_url: "http://127.0.0.1:50051".to_owned(),
+            scoring_url: "http://127.0.0.1:50054".to_owned(),
+        }
+    }
+}
+
+impl Config {
+    /// Whether the settings make sense together. The message names the field, what is wrong, and what to do.
+    pub fn validate(&self) -> Result<(), String> {
+        self.validate_addresses()?;
+        self.validate_bounds()?;
+        if self.cycle_timeout_seconds <= self.task_stale_threshold_seconds {
+            return Err(format!(
+                "cycle_timeout_seconds ({}) must be longer than task_stale_threshold_seconds ({}): a task of a lost executor \
+                 could never be played again; raise the first or lower the second",
+                self.cycle_timeout_seconds, self.task_stale_threshold_seconds
+            ));
+        }
+        self.environments().map(|_| ())
+    }
+
+    fn validate_addresses(&self) -> Result<(), String> {
+        if let Err(problem) = kinitro_chassis::postgres_url(&self.database_url) {
+            return Err(format!("database_url cannot be used: {problem}"));
+        }
+        let schemes: [(&str, &str, &[&str]); 3] = [
+            ("redis_url", &self.redis_url, &["redis://", "rediss://", "unix://", "redis+unix://"]),
+            ("ingestion_url", &self.ingestion_url, &["http://"]),
+            ("scoring_url", &self.scoring_url, &["http://"]),
+        ];
+        for (field, value, allowed) in schemes {
+            if !allowed.iter().any(|scheme| value.starts_with(scheme)) {
+                return Err(format!(
+                    "{field} has no scheme that is known here: begin it with {}",
+                    allowed.join(" or ")
+                ));
+            }
+        }
+        let printable = self.queue_prefix.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_:.".contains(&byte));
+        if !(1..=64).contains(&self.queue_prefix.len()) || !printable {
+            return Err("queue_prefix must be 1 to 64 letters, digits or `-_:.`: choose a short name, e.g. `kinitro`"
+                .to_owned());
+        }
+        Ok(())
+    }
+
+    fn validate_bounds(&self) -> Result<(), String> {
+        const YEAR: u64 = 365 * 24 * 3600;
+        let bounds = [
+            ("eval_interval_seconds", self.eval_interval_seconds, 1, YEAR),
+            ("episodes_per_env", u64::from(self.episodes_per_env), 1, u64::from(MAX_EPISODES_PER_ENV)),
+            ("cycle_timeout_seconds", self.cycle_timeout_seconds, 1, YEAR),
+            ("task_stale_threshold_seconds", self.task_stale_threshold_seconds, 1, 24 * 3600),
+            ("max_attempts", u64::from(self.max_attempts), 1, 100),
+        ];
+        for (field, value, least, most) in bounds {
+            if !(least..=most).contains(&value) {
+                return Err(format!("{field} is {value}: set it to {least} … {most}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// The environments that cycles play: those of the catalogue that both filters leave. May be none.
+    pub fn environments(&self) -> Result<Vec<EnvId>, String> {
+        let families = self.env_families.as_deref().unwrap_or_default();
+        if let Some(family) = families.iter().find(|family| format!("{family}/any").parse::<EnvId>().is_err()) {
+            return Err(format!(
+                "env_families holds `{}`, which is no family: name families as in `metaworld`",
+                family.escape_debug()
+            ));
+        }
+        let wanted = match &self.env_ids {
+            None => None,
+            Some(texts) => Some(known_environments(texts).map_err(|problem| format!("env_ids: {problem}"))?),
+        };
+        let mut environments = family_environments(families);
+        if let Some(wanted) = wanted {
+            environments.retain(|id| wanted.contains(id));
+        }
+        Ok(environments)
+    }
+
+    pub(crate) fn interval(&self) -> Duration {
+        Duration::from_secs(self.eval_interval_seconds)
+    }
+}
+
+/// Ids as types. Each must be in the catalogue and there only once; the error says what to do.
+pub(crate) fn known_environments(texts: &[String]) -> Result<Vec<EnvId>, String> {
+    let mut ids = Vec::with_capacity(texts.len());
+    for text in texts {
+        let id: EnvId = text.parse().map_err(|error: kinitro_domain::EnvIdError| error.to_string())?;
+        if catalogued(&id).is_none() {
+            return Err(format!("`{id}` is no environment of this version: ListEnvironments names them"));
+        }
+        if ids.contains(&id) {
+            return Err(format!("`{id}` is listed twice: leave one out"));
+        }
+        ids.push(id);
+    }
+    Ok(ids)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(change: impl FnOnce(&mut Config)) -> String {
+        let mut config = Config::default();
+        change(&mut config);
+        config.validate().expect_err("must be refused")
+    }
+
+    #[test]
+    fn the_defaults_of_the_guide_are_valid() {
+        let config = Config::default();
+        assert_eq!(config.validate(), Ok(()));
+        assert_eq!(config.environments().map(|ids| ids.len()), Ok(kinitro_domain::CATALOGUE.len()));
+    }
+
+    #[test]
+    fn a_refusal_names_the_field() {
+        assert!(refusal(|c| c.eval_interval_seconds = 0).starts_with("eval_interval_seconds is 0"));
+        assert!(refusal(|c| c.episodes_per_env = 10_001).starts_with("episodes_per_env is 10001"));
+        assert!(refusal(|c| c.max_attempts = 0).starts_with("max_attempts"));
+        assert!(refusal(|c| c.cycle_timeout_seconds = 900).starts_with("cycle_timeout_seconds (900)"));
+        assert!(refusal(|c| c.database_url = "mysql://x".to_owned()).starts_with("database_url"));
+        assert!(refusal(|c| c.queue_prefix = "a b".to_owned()).starts_with("queue_prefix"));
+        assert!(refusal(|c| c.env_families = Some(vec!["Meta World".to_owned()])).starts_with("env_families"));
+        assert!(refusal(|c| c.env_ids = Some(vec!["metaworld/fly-v3".to_owned()])).starts_with("env_ids"));
+    }
+
+    #[test]
+    fn families_may_be_written_with_commas_in_the_environment() {
+        let variables = [("KINITRO_SCHEDULER_ENV_FAMILIES", "metaworld, genesis"), ("KINITRO_SCHEDULER_NETUID", "26")];
+        let loader = kinitro_chassis::ConfigLoader::new("scheduling", "KINITRO_SCHEDULER_").environment(variables);
+        let config: Config = loader.load().expect("valid");
+        assert_eq!(config.env_families, Some(vec!["metaworld".to_owned(), "genesis".to_owned()]));
+        assert_eq!(config.validate(), Ok(()));
+    }
+
+    #[test]
+    fn unknown_settings_are_refused() {
+        assert!(serde_json::from_value::<Config>(serde_json::json!({"episodes": 3})).is_err());
+    }
+
+    #[test]
+    fn both_filters_apply() {
+        let config = Config {
+            env_families: Some(vec!["genesis".to_owned()]),
+            env_ids: Some(vec!["metaworld/push-v3".to_owned()]),
+            ..Config::default()
+        };
+        assert_eq!(config.environments(), Ok(Vec::new()));
+    }
+}

@@ -1,0 +1,208 @@
+//! Watches the open cycle: closes it for results when no task is open or its deadline has passed, then has it scored.
+//!
+//! Every replica runs this. A cycle that another replica closed, or that was closed before a restart, is found in state
+//! `scoring` and taken up from there.
+
+use std::{
+    convert::Infallible,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use kinitro_domain::{CycleId, CycleState};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::{Cycles, backoff, score::Attempt};
+use crate::{
+    database::{CycleRow, Which, find_cycle},
+    error::CycleError,
+};
+
+/// How long to sleep without a signal.
+const POLL: Duration = Duration::from_secs(1);
+const LAST_POLL: Duration = Duration::from_secs(10);
+/// How long to wait after a signal, so that a thousand completions cause one look.
+const SETTLE: Duration = Duration::from_millis(100);
+const FIRST_RETRY: Duration = Duration::from_millis(250);
+const LAST_RETRY: Duration = Duration::from_secs(30);
+
+/// When the cycle in state `scoring` is to be tried next.
+#[derive(Debug, Default)]
+struct Retry {
+    cycle: Option<CycleId>,
+    failures: u32,
+    not_before: Option<Instant>,
+}
+
+impl Cycles {
+    /// Closes and scores cycles until the drain.
+    pub async fn run_closer(self: Arc<Self>, draining: CancellationToken) -> Result<(), Infallible> {
+        let completed = self.tasks.completed_signal();
+        let mut retry = Retry::default();
+        let mut failures = 0;
+        while !draining.is_cancelled() {
+            let begun = Instant::now();
+            let pause = match self.look_at_open_cycle(&mut retry, &draining).await {
+                Ok(()) => {
+                    failures = 0;
+                    // Looking at a very large cycle takes long: then more seldom.
+                    let poll = (begun.elapsed() * 9).clamp(POLL, LAST_POLL);
+                    let left = retry.not_before.map(|at| at.saturating_duration_since(Instant::now()));
+                    left.filter(|left| !left.is_zero()).map_or(poll, |left| left.min(poll))
+                }
+                Err(error) => {
+                    tracing::warn!(%error, failures, "the open cycle could not be looked at");
+                    failures += 1;
+                    backoff(FIRST_RETRY, LAST_RETRY, failures)
+                }
+            };
+            tokio::select! {
+                () = draining.cancelled() => {}
+                () = tokio::time::sleep(pause) => {}
+                () = completed.notified() => tokio::time::sleep(SETTLE).await,
+            }
+        }
+        Ok(())
+    }
+
+    async fn look_at_open_cycle(&self, retry: &mut Retry, draining: &CancellationToken) -> Result<(), CycleError> {
+        if self.unswept.load(Ordering::Relaxed) {
+            self.sweep_cancelled().await?;
+        }
+        let Some(mut cycle) = find_cycle(&self.pool, Which::Newest).await? else { return Ok(()) };
+        if cycle.cycle_state() == CycleState::Running && !self.close_when_done(&mut cycle).await? {
+            return Ok(());
+        }
+        if cycle.cycle_state() != CycleState::Scoring {
+            return Ok(());
+        }
+        if retry.cycle != Some(cycle.cycle_id()) {
+            *retry = Retry { cycle: Some(cycle.cycle_id()), ..Retry::default() };
+        }
+        if retry.not_before.is_some_and(|at| Instant::now() < at) {
+            return Ok(());
+        }
+        match self.score(&cycle, draining).await? {
+            Attempt::Scored => {
+                *retry = Retry::default();
+                self.closed.notify_one();
+            }
+            Attempt::Elsewhere | Attempt::Drained => {}
+            Attempt::Failed { pause } => {
+                let pause = pause.unwrap_or_else(|| backoff(FIRST_RETRY, LAST_RETRY, retry.failures));
+                retry.failures = retry.failures.saturating_add(1);
+                retry.not_before = Some(Instant::now() + pause);
+            }
+        }
+        Ok(())
+    }
+
+    /// running → scoring, when it is time; whether it was, here.
+    async fn close_when_done(&self, cycle: &mut CycleRow) -> Result<bool, CycleError> {
+        if !cycle.overdue && self.has_open_tasks(cycle.id).await? {
+            return Ok(false);
+        }
+        // Locked first, so that the next statement sees dead letters that were just requeued, and none can be after it.
+        let mut transaction = self.pool.begin().await?;
+        sqlx::query!("SELECT id FROM scheduling.cycles WHERE id = $1 FOR UPDATE", cycle.id)
+            .fetch_optional(&mut *transaction)
+            .await?;
+        let closed = sqlx::query!(
+            "UPDATE scheduling.cycles c
+                SET state = 'scoring', closed_at = clock_timestamp()
+              WHERE id = $1
+                AND state = 'running'
+                AND (clock_timestamp() >= deadline
+                     OR NOT EXISTS (SELECT 1 FROM scheduling.tasks t
+                                     WHERE t.cycle_id = c.id AND t.state IN ('pending', 'assigned')))",
+            cycle.id
+        )
+        .execute(&mut *transaction)
+        .await?
+        .rows_affected();
+        transaction.commit().await?;
+        if closed == 0 {
+            return Ok(false);
+        }
+        self.give_up_open_tasks(cycle).await?;
+        if let Some(now) = find_cycle(&self.pool, Which::Id(cycle.cycle_id())).await? {
+            *cycle = now;
+        }
+        let progress = self.tasks.progress(cycle.cycle_id()).await?;
+        tracing::info!(
+            cycle_id = cycle.id,
+            timed_out = cycle.timed_out,
+            completed = progress.completed,
+            failed = progress.failed,
+            "cycle closed for results"
+        );
+        self.publish_closed(cycle, progress.completed, progress.failed).await;
+        Ok(true)
+    }
+
+    async fn has_open_tasks(&self, cycle_id: i64) -> Result<bool, CycleError> {
+        let open = sqlx::query_scalar!(
+            r#"SELECT EXISTS (SELECT 1 FROM scheduling.tasks
+                               WHERE cycle_id = $1 AND state IN ('pending', 'assigned')) AS "open!""#,
+            cycle_id
+        )
+        .fetch_one(&self.pool)
+        .await?;
+        Ok(open)
+    }
+
+    /// Ends the open tasks of a cycle that takes no more results: the gap that makes it `timed_out`. Repeating it does no harm.
+    pub(super) async fn give_up_open_tasks(&self, cycle: &CycleRow) -> Result<(), CycleError> {
+        let gap = self.tasks.close(cycle.cycle_id()).await?;
+        if gap > 0 {
+            tracing::warn!(cycle_id = cycle.id, gap, tasks_total = cycle.tasks_total, "open tasks are given up");
+            metrics::counter!("kinitro_tasks_unplayed_total").increment(gap);
+        }
+        // Read from the rows: an earlier process may have closed them and died.
+        sqlx::query!(
+            "UPDATE scheduling.cycles c
+                SET timed_out = EXISTS (SELECT 1 FROM scheduling.tasks t
+                                         WHERE t.cycle_id = c.id AND t.state = 'failed' AND t.cause = 'cycle_closed')
+              WHERE id = $1 AND state = 'scoring'",
+            cycle.id
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// A process may have died between cancelling a cycle and ending its tasks.
+    async fn sweep_cancelled(&self) -> Result<(), CycleError> {
+        let newest = find_cycle(&self.pool, Which::Newest).await?;
+        if let Some(cycle) = newest.filter(|cycle| cycle.cycle_state() == CycleState::Cancelled) {
+            self.give_up_open_tasks(&cycle).await?;
+        }
+        self.unswept.store(false, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// running → cancelled. Its results stay stored and nothing is scored.
+    pub async fn cancel(&self, id: CycleId) -> Result<CycleRow, CycleError> {
+        let cycle = find_cycle(&self.pool, Which::Id(id)).await?.ok_or(CycleError::NotFound)?;
+        let cancelled = sqlx::query!(
+            "UPDATE scheduling.cycles
+                SET state = 'cancelled', closed_at = clock_timestamp(), completed_at = clock_timestamp()
+              WHERE id = $1 AND state = 'running'",
+            cycle.id
+        )
+        .execute(&self.pool)
+        .await?
+        .rows_affected();
+        let now = find_cycle(&self.pool, Which::Id(id)).await?.ok_or(CycleError::NotFound)?;
+        if cancelled == 0 {
+            return Err(CycleError::NotRunning { id, state: now.state });
+        }
+        self.unswept.store(true, Ordering::Relaxed);
+        self.give_up_open_tasks(&now).await?;
+        tracing::info!(cycle_id = cycle.id, "cycle cancelled");
+        self.publish_cancelled(&now).await;
+        self.closed.notify_one();
+        Ok(now)
+    }
+}

@@ -1,0 +1,55 @@
+//! A cycle as a whole: running → scoring → completed or timed out; or running → cancelled.
+//!
+//! Each transition is one guarded statement in Postgres, so it happens once however many replicas try. Between transitions
+//! everything that is still to be done can be read from the rows, so whoever looks next goes on, after a restart too.
+
+mod close;
+mod events;
+mod score;
+mod start;
+mod tally;
+mod timer;
+
+use std::{sync::atomic::AtomicBool, time::Duration};
+
+use kinitro_domain::EnvId;
+use kinitro_queue::EventBus;
+use sqlx::PgPool;
+use tokio::sync::Notify;
+use tonic::transport::Channel;
+
+pub use start::{Plan, Trigger};
+
+use crate::{config::Config, miners::Ingestion, tasks::Tasks};
+
+/// Starts, closes and scores cycles.
+pub struct Cycles {
+    pub pool: PgPool,
+    pub tasks: Tasks,
+    pub ingestion: Ingestion,
+    pub scoring: Channel,
+    pub events: EventBus,
+    pub config: Config,
+    /// The environments that the configuration leaves.
+    pub environments: Vec<EnvId>,
+    /// The newest cycle may be cancelled and have open tasks.
+    pub unswept: AtomicBool,
+    /// A cycle ended here: look whether the next is due.
+    pub closed: Notify,
+}
+
+/// The pause before the next try: doubles with every failure.
+pub fn backoff(first: Duration, last: Duration, failures: u32) -> Duration {
+    first.saturating_mul(2_u32.saturating_pow(failures)).min(last)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn back_off_doubles_up_to_its_limit() {
+        let pause = |failures| backoff(Duration::from_millis(250), Duration::from_secs(30), failures).as_millis();
+        assert_eq!((pause(0), pause(1), pause(6), pause(7), pause(u32::MAX)), (250, 500, 16_000, 30_000, 30_000));
+    }
+}

@@ -1,0 +1,229 @@
+//! Has a closed cycle scored, and ends it.
+//!
+//! The row of the cycle stays locked from reading the tallies until the end of the cycle is committed, so one replica does it at
+//! a time; when it dies, Postgres gives the lock back and another one goes on. `ScoreCycle` is idempotent: it may have been
+//! answered without anybody hearing the answer.
+
+use std::time::Duration;
+
+use kinitro_domain::CycleState;
+use kinitro_proto::scoring::v1::{
+    Cycle, MinerIdentity, ScoreCycleRequest, Tally, scoring_service_client::ScoringServiceClient,
+};
+use sqlx::{PgConnection, Postgres, Transaction};
+use tokio_util::sync::CancellationToken;
+use tonic::{Code, Status};
+use tracing::Instrument as _;
+
+use super::{
+    Cycles,
+    tally::{self, Played, Tallied},
+};
+use crate::{
+    database::{CycleRow, unsigned, unsigned32},
+    error::CycleError,
+    views::timestamp,
+};
+
+/// The pause after an answer that will not change by itself.
+const AFTER_REFUSAL: Duration = Duration::from_secs(60);
+/// The answer repeats the tallies as details: the largest cycle stays below this.
+const MAX_ANSWER_BYTES: usize = 64 << 20;
+
+/// What came of one try.
+#[derive(Debug)]
+pub enum Attempt {
+    /// Scored, and the cycle ended.
+    Scored,
+    /// Another replica scores it, or has.
+    Elsewhere,
+    /// The drain began; whoever runs next goes on.
+    Drained,
+    /// To be tried again, after this pause when back-off is not enough.
+    Failed { pause: Option<Duration> },
+}
+
+impl Cycles {
+    /// One try to score a cycle in state `scoring`, as a part of the trace that started it.
+    pub async fn score(&self, cycle: &CycleRow, draining: &CancellationToken) -> Result<Attempt, CycleError> {
+        let span = tracing::info_span!("score_cycle", cycle_id = cycle.id);
+        kinitro_chassis::continue_trace(&cycle.traceparent, &span);
+        self.try_to_score(cycle, draining).instrument(span).await
+    }
+
+    async fn try_to_score(&self, cycle: &CycleRow, draining: &CancellationToken) -> Result<Attempt, CycleError> {
+        self.give_up_open_tasks(cycle).await?;
+        let mut lock = self.pool.begin().await?;
+        let Some(row) = sqlx::query!(
+            "SELECT timed_out FROM scheduling.cycles WHERE id = $1 AND state = 'scoring' FOR UPDATE SKIP LOCKED",
+            cycle.id
+        )
+        .fetch_optional(&mut *lock)
+        .await?
+        else {
+            return Ok(Attempt::Elsewhere);
+        };
+        let end = if row.timed_out { CycleState::TimedOut } else { CycleState::Completed };
+        let tallies = tally::settle(read_played(&mut lock, cycle.id).await?);
+        let request = score_request(&mut lock, cycle, end, &tallies).await?;
+
+        let answer = tokio::select! {
+            answer = self.call_scoring(request) => answer,
+            () = draining.cancelled() => return Ok(Attempt::Drained),
+        };
+        if let Err(status) = answer {
+            return Ok(refused(&status));
+        }
+        self.finish(lock, cycle, end, &tallies).await?;
+        Ok(Attempt::Scored)
+    }
+
+    async fn call_scoring(&self, request: ScoreCycleRequest) -> Result<(), Status> {
+        let mut client = ScoringServiceClient::with_interceptor(self.scoring.clone(), kinitro_chassis::propagate)
+            .max_decoding_message_size(MAX_ANSWER_BYTES);
+        client.score_cycle(request).await.map(|_| ())
+    }
+
+    /// scoring → completed or timed out, with the totals over all cycles in the same transaction.
+    async fn finish(
+        &self,
+        mut lock: Transaction<'_, Postgres>,
+        cycle: &CycleRow,
+        end: CycleState,
+        tallies: &[Tallied],
+    ) -> Result<(), CycleError> {
+        sqlx::query!(
+            "UPDATE scheduling.cycles SET state = $2, completed_at = clock_timestamp() WHERE id = $1",
+            cycle.id,
+            end.as_str()
+        )
+        .execute(&mut *lock)
+        .await?;
+        for env_id in &cycle.env_ids {
+            let of_environment = tallies.iter().filter(|tally| tally.env_id == *env_id);
+            let (counted, successes) = of_environment.fold((0_i64, 0_i64), |(counted, successes), tally| {
+                (counted + i64::from(tally.outcomes.counted()), successes + i64::from(tally.outcomes.successes()))
+            });
+            sqlx::query!(
+                "INSERT INTO scheduling.cycle_environments (cycle_id, env_id, counted, successes) VALUES ($1, $2, $3, $4)",
+                cycle.id,
+                env_id,
+                counted,
+                successes
+            )
+            .execute(&mut *lock)
+            .await?;
+        }
+        sqlx::query!(
+            "INSERT INTO scheduling.evaluated_miners (hotkey, last_cycle_id, last_evaluated)
+             SELECT m.hotkey, c.id, c.closed_at
+               FROM scheduling.cycle_miners m
+               JOIN scheduling.cycles c ON c.id = m.cycle_id
+              WHERE c.id = $1
+                 ON CONFLICT (hotkey) DO UPDATE SET last_cycle_id = excluded.last_cycle_id, last_evaluated = excluded.last_evaluated",
+            cycle.id
+        )
+        .execute(&mut *lock)
+        .await?;
+        lock.commit().await?;
+        tracing::info!(status = end.as_str(), seconds = cycle.seconds_until(cycle.closed_us), "cycle scored");
+        metrics::counter!("kinitro_cycles_scored_total", "status" => end.as_str()).increment(1);
+        self.publish_scored(cycle).await;
+        Ok(())
+    }
+}
+
+/// Whether to try again soon or seldom. Never: a cycle is not dropped.
+fn refused(status: &Status) -> Attempt {
+    metrics::counter!("kinitro_scorings_failed_total", "code" => format!("{:?}", status.code())).increment(1);
+    let permanent = matches!(
+        status.code(),
+        Code::InvalidArgument | Code::AlreadyExists | Code::FailedPrecondition | Code::Unimplemented | Code::OutOfRange
+    );
+    let (code, message) = (status.code(), status.message());
+    if permanent {
+        let retry_seconds = AFTER_REFUSAL.as_secs();
+        tracing::error!(?code, message, retry_seconds, "scoring refuses the cycle; no cycle starts until it is scored");
+        Attempt::Failed { pause: Some(AFTER_REFUSAL) }
+    } else {
+        tracing::warn!(?code, message, "scoring was not reached; the cycle waits for it");
+        Attempt::Failed { pause: None }
+    }
+}
+
+/// One row for each miner and environment, in order of uid and then of the environment's place in the cycle.
+///
+/// The order of the sum is fixed, so that every try sends the same mean to the last bit. A reward is clamped to where no sum can
+/// overflow.
+async fn read_played(connection: &mut PgConnection, cycle_id: i64) -> Result<Vec<Played>, sqlx::Error> {
+    let rows = sqlx::query!(
+        r#"SELECT t.uid, t.env_id,
+                  string_agg(CASE
+                      WHEN t.state = 'completed' AND t.verdict = 'success' THEN '1'
+                      WHEN t.state = 'completed' THEN '0'
+                      WHEN t.state = 'failed' AND t.cause = 'policy_unreachable' THEN 'u'
+                      ELSE '-' END, '' ORDER BY t.episode) AS "letters!",
+                  coalesce(sum(greatest(-1e300, least(1e300, t.total_reward)) ORDER BY t.episode)
+                      FILTER (WHERE t.state = 'completed'), 0) AS "reward_sum!",
+                  count(*) FILTER (WHERE t.state = 'completed' AND t.cause IS DISTINCT FROM 'endpoint_refused') AS "reached!"
+             FROM scheduling.tasks t
+             JOIN scheduling.cycles c ON c.id = t.cycle_id
+            WHERE t.cycle_id = $1
+            GROUP BY t.uid, t.env_id, array_position(c.env_ids, t.env_id)
+            ORDER BY t.uid, array_position(c.env_ids, t.env_id)"#,
+        cycle_id
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| {
+            let uid = unsigned32(i64::from(row.uid));
+            Played::new(uid, row.env_id, &row.letters, row.reward_sum, unsigned(row.reached))
+        })
+        .collect())
+}
+
+async fn score_request(
+    connection: &mut PgConnection,
+    cycle: &CycleRow,
+    end: CycleState,
+    tallies: &[Tallied],
+) -> Result<ScoreCycleRequest, sqlx::Error> {
+    let miners: Vec<MinerIdentity> = sqlx::query!(
+        "SELECT uid, hotkey, first_commit_block FROM scheduling.cycle_miners WHERE cycle_id = $1 ORDER BY uid",
+        cycle.id
+    )
+    .fetch_all(connection)
+    .await?
+    .into_iter()
+    .map(|row| MinerIdentity {
+        uid: unsigned32(i64::from(row.uid)),
+        hotkey: row.hotkey,
+        first_commit_block: unsigned(row.first_commit_block),
+    })
+    .collect();
+    Ok(ScoreCycleRequest {
+        cycle: Some(Cycle {
+            id: unsigned(cycle.id),
+            block_number: unsigned(cycle.block_number),
+            status: end.as_str().to_owned(),
+            started_at: Some(timestamp(cycle.started_us)),
+            completed_at: cycle.closed_us.map(timestamp),
+            n_miners: unsigned32(miners.len() as i64),
+            n_environments: unsigned32(cycle.env_ids.len() as i64),
+            duration_seconds: cycle.seconds_until(cycle.closed_us),
+        }),
+        miners,
+        env_ids: cycle.env_ids.clone(),
+        tallies: tallies
+            .iter()
+            .map(|tally| Tally {
+                uid: tally.uid,
+                env_id: tally.env_id.clone(),
+                outcomes: tally.outcomes.to_string(),
+                mean_reward: tally.mean_reward,
+            })
+            .collect(),
+    })
+}

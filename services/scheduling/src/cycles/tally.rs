@@ -1,0 +1,177 @@
+//! From the episodes of a closed cycle to the tallies that scoring reads: pure, so that anybody can check it.
+//!
+//! A task with a result is a success or a failure of the miner. A task without one does not count, with one exception. A dead
+//! letter whose cause is `policy_unreachable` may be anybody's fault: the miner's server was away, or the network on our side
+//! was. It counts as the miner's failure exactly when the policy of at least one *other* miner was reached in the same cycle,
+//! because then our network worked. So a miner cannot dodge a hard episode by going offline, and an operator's broken network
+//! is blamed on nobody. An episode that ended as `endpoint_refused` is no evidence of a working network: no connection was tried.
+
+use std::collections::BTreeMap;
+
+use kinitro_domain::{Outcome, Outcomes};
+
+/// One episode as its row tells it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Episode {
+    /// Solved.
+    Success,
+    /// Not solved, or a policy fault.
+    Failure,
+    /// A dead letter: no attempt could reach the policy.
+    Unreachable,
+    /// Not played for any other reason.
+    Missing,
+}
+
+impl Episode {
+    /// The letter by which the query names it; an unknown one is an episode that does not count.
+    fn from_letter(letter: char) -> Self {
+        match letter {
+            '1' => Self::Success,
+            '0' => Self::Failure,
+            'u' => Self::Unreachable,
+            _ => Self::Missing,
+        }
+    }
+}
+
+/// The episodes of one miner in one environment, in the order of the cycle's seeds.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Played {
+    /// The miner.
+    pub uid: u32,
+    /// The environment.
+    pub env_id: String,
+    /// In the order of the seeds.
+    pub episodes: Vec<Episode>,
+    /// The sum of the total rewards of the episodes that have a result.
+    pub reward_sum: f64,
+    /// Episodes in which the policy was reached.
+    pub reached: u64,
+}
+
+impl Played {
+    /// One letter an episode: `1` success, `0` failure, `u` unreachable dead letter, anything else missing.
+    pub fn new(uid: u32, env_id: String, letters: &str, reward_sum: f64, reached: u64) -> Self {
+        Self { uid, env_id, episodes: letters.chars().map(Episode::from_letter).collect(), reward_sum, reached }
+    }
+}
+
+/// What counts for one miner in one environment.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Tallied {
+    /// The miner.
+    pub uid: u32,
+    /// The environment.
+    pub env_id: String,
+    /// In the order of the seeds.
+    pub outcomes: Outcomes,
+    /// Over the episodes that count; an unreachable one counts with reward 0. 0 when none counts.
+    pub mean_reward: f64,
+}
+
+/// Decides the unreachable episodes and averages the rewards. Keeps the order.
+pub fn settle(played: Vec<Played>) -> Vec<Tallied> {
+    let mut reached_by_uid: BTreeMap<u32, u64> = BTreeMap::new();
+    for group in &played {
+        *reached_by_uid.entry(group.uid).or_default() += group.reached;
+    }
+    let reached: u64 = reached_by_uid.values().sum();
+    played
+        .into_iter()
+        .map(|group| {
+            let reached_by_others = reached - reached_by_uid.get(&group.uid).copied().unwrap_or(0);
+            let outcomes: Outcomes = group
+                .episodes
+                .iter()
+                .map(|episode| match episode {
+                    Episode::Success => Outcome::Success,
+                    Episode::Failure => Outcome::Failure,
+                    Episode::Unreachable if reached_by_others > 0 => Outcome::Failure,
+                    Episode::Unreachable | Episode::Missing => Outcome::Missing,
+                })
+                .collect();
+            let mean_reward = match outcomes.counted() {
+                0 => 0.0,
+                counted => group.reward_sum / f64::from(counted),
+            };
+            Tallied { uid: group.uid, env_id: group.env_id, outcomes, mean_reward }
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn played(letters: &str, uid: u32) -> Played {
+        let reached = letters.chars().filter(|letter| matches!(letter, '0' | '1')).count() as u64;
+        let successes = letters.chars().filter(|letter| *letter == '1').count() as f64;
+        Played::new(uid, "metaworld/push-v3".to_owned(), letters, 10.0 * successes, reached)
+    }
+
+    #[test]
+    fn an_unreachable_episode_counts_only_when_another_miner_was_reached() {
+        let tallied = settle(vec![played("1u-", 1), played("u0u", 2)]);
+        assert_eq!(tallied[0].outcomes.to_string(), "10-");
+        assert_eq!(tallied[0].mean_reward, 5.0);
+        assert_eq!(tallied[1].outcomes.to_string(), "000");
+
+        let alone = settle(vec![played("1u-", 1), played("uuu", 2)]);
+        assert_eq!(alone[0].outcomes.to_string(), "1--", "its own episodes prove nothing about the others' network");
+        assert_eq!(alone[1].outcomes.to_string(), "000");
+
+        let nobody = settle(vec![played("uuu", 1), played("u-u", 2)]);
+        assert!(nobody.iter().all(|tally| tally.outcomes.counted() == 0 && tally.mean_reward == 0.0));
+    }
+
+    #[test]
+    fn a_refused_endpoint_is_no_evidence_of_a_working_network() {
+        let mut refused = played("000", 1);
+        refused.reached = 0;
+        let tallied = settle(vec![refused, played("uuu", 2)]);
+        assert_eq!(tallied[0].outcomes.to_string(), "000");
+        assert_eq!(tallied[1].outcomes.to_string(), "---");
+    }
+
+    fn cycles() -> impl Strategy<Value = Vec<Played>> {
+        prop::collection::vec(("[01u-]{0,12}", 0_u32..4), 0..8)
+            .prop_map(|groups| groups.iter().map(|(letters, uid)| played(letters, *uid)).collect())
+    }
+
+    proptest! {
+        #[test]
+        fn results_are_never_changed_and_missing_episodes_never_counted(cycle in cycles()) {
+            let tallied = settle(cycle.clone());
+            prop_assert_eq!(tallied.len(), cycle.len());
+            for (before, after) in cycle.iter().zip(&tallied) {
+                prop_assert_eq!((before.uid, before.episodes.len()), (after.uid, after.outcomes.as_slice().len()));
+                let others = cycle.iter().any(|group| group.uid != before.uid && group.reached > 0);
+                for (episode, outcome) in before.episodes.iter().zip(after.outcomes.as_slice()) {
+                    let expected = match episode {
+                        Episode::Success => Outcome::Success,
+                        Episode::Failure => Outcome::Failure,
+                        Episode::Missing => Outcome::Missing,
+                        Episode::Unreachable if others => Outcome::Failure,
+                        Episode::Unreachable => Outcome::Missing,
+                    };
+                    prop_assert_eq!(*outcome, expected);
+                }
+                prop_assert!(after.mean_reward.is_finite());
+            }
+        }
+
+        #[test]
+        fn going_offline_never_helps_when_others_were_reached(letters in "[01]{1,12}", away in prop::collection::vec(any::<bool>(), 12)) {
+            let dodged: String =
+                letters.chars().zip(&away).map(|(letter, away)| if *away { 'u' } else { letter }).collect();
+            let honest = settle(vec![played(&letters, 1), played("0", 2)]);
+            let dodging = settle(vec![played(&dodged, 1), played("0", 2)]);
+            prop_assert!(dodging[0].outcomes.success_rate() <= honest[0].outcomes.success_rate());
+            prop_assert!(dodging[0].mean_reward <= honest[0].mean_reward);
+            prop_assert_eq!(dodging[0].outcomes.counted(), honest[0].outcomes.counted());
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! Cycles as Postgres holds them. Times are microseconds since 1970.
+
+use kinitro_domain::{CycleId, CycleState};
+use sqlx::PgExecutor;
+
+/// One row of `scheduling.cycles`, with how many miners it evaluates.
+#[derive(Debug, Clone)]
+pub struct CycleRow {
+    pub id: i64,
+    pub block_number: i64,
+    pub state: String,
+    pub secret: Vec<u8>,
+    pub episodes_per_env: i32,
+    pub env_ids: Vec<String>,
+    pub tasks_total: i32,
+    pub traceparent: String,
+    pub timed_out: bool,
+    pub n_miners: i64,
+    pub started_us: i64,
+    pub created_us: Option<i64>,
+    pub closed_us: Option<i64>,
+    pub completed_us: Option<i64>,
+    /// The database's clock at the time of the query.
+    pub now_us: i64,
+    /// The deadline has passed.
+    pub overdue: bool,
+}
+
+impl CycleRow {
+    pub fn cycle_id(&self) -> CycleId {
+        CycleId(unsigned(self.id))
+    }
+
+    /// The state; the table's check admits no other text.
+    pub fn cycle_state(&self) -> CycleState {
+        self.state.parse().unwrap_or(CycleState::Running)
+    }
+
+    pub fn is_open(&self) -> bool {
+        !self.cycle_state().is_final()
+    }
+
+    /// Seconds from the start until `then`, or until now.
+    pub fn seconds_until(&self, then: Option<i64>) -> f64 {
+        (then.unwrap_or(self.now_us) - self.started_us).max(0) as f64 / 1e6
+    }
+}
+
+/// Which cycle is asked for.
+#[derive(Debug, Clone, Copy)]
+pub enum Which {
+    /// This one.
+    Id(CycleId),
+    /// The newest. An open one is always the newest, because none starts beside it.
+    Newest,
+    /// The newest that was scored.
+    NewestScored,
+}
+
+/// Reads one cycle.
+pub async fn find_cycle<'e>(executor: impl PgExecutor<'e>, which: Which) -> Result<Option<CycleRow>, sqlx::Error> {
+    let id = match which {
+        Which::Id(id) => match i64::try_from(id.0) {
+            Ok(id) => Some(id),
+            Err(_) => return Ok(None),
+        },
+        Which::Newest | Which::NewestScored => None,
+    };
+    sqlx::query_as!(
+        CycleRow,
+        r#"SELECT id, block_number, state, secret, episodes_per_env, env_ids, tasks_total, traceparent, timed_out,
+                  (SELECT count(*) FROM scheduling.cycle_miners m WHERE m.cycle_id = c.id) AS "n_miners!",
+                  (extract(epoch FROM started_at) * 1000000)::bigint AS "started_us!",
+                  (extract(epoch FROM created_at) * 1000000)::bigint AS created_us,
+                  (extract(epoch FROM closed_at) * 1000000)::bigint AS closed_us,
+                  (extract(epoch FROM completed_at) * 1000000)::bigint AS completed_us,
+                  (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS "now_us!",
+                  clock_timestamp() >= deadline AS "overdue!"
+             FROM scheduling.cycles c
+            WHERE ($1::bigint IS NULL OR id = $1) AND (NOT $2 OR state IN ('completed', 'timed_out'))
+            ORDER BY id DESC
+            LIMIT 1"#,
+        id,
+        matches!(which, Which::NewestScored),
+    )
+    .fetch_optional(executor)
+    .await
+}
+
+/// A count or id of the database, which never stores negative ones.
+pub fn unsigned(value: i64) -> u64 {
+    u64::try_from(value).unwrap_or(0)
+}
+
+/// The same for fields of 32 bits.
+pub fn unsigned32(value: i64) -> u32 {
+    u32::try_from(value.max(0)).unwrap_or(u32::MAX)
+}

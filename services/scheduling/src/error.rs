@@ -1,0 +1,133 @@
+//! What can go wrong: while the service is set up, and while it answers.
+
+use kinitro_chassis::{ErrorCode, status, status_with};
+use kinitro_domain::CycleId;
+use tonic::Status;
+
+use crate::tasks::TaskError;
+
+/// Why scheduling could not be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A setting is wrong.
+    #[error("scheduling cannot start with these settings: {0}")]
+    Config(String),
+    /// The address of the database cannot be read.
+    #[error("database_url of scheduling cannot be used: {0}; write it as postgres://user:password@host:port/database")]
+    DatabaseUrl(#[source] sqlx::Error),
+    /// The database refused or was not reached.
+    #[error("the database of scheduling failed: {0}; check that Postgres runs at database_url and takes the user")]
+    Database(#[source] sqlx::Error),
+    /// The schema could not be brought up to date.
+    #[error(
+        "the schema `scheduling` could not be migrated: {0}; check database_url and the user's right to create schemas"
+    )]
+    Migrate(#[from] sqlx::migrate::MigrateError),
+    /// The work queue could not be set up.
+    #[error(transparent)]
+    Queue(#[from] kinitro_queue::QueueError),
+    /// The server or a client could not be set up.
+    #[error(transparent)]
+    Chassis(#[from] kinitro_chassis::ChassisError),
+}
+
+/// Why a call about cycles is refused.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CycleError {
+    #[error("cycle {0} is still open; wait for its end or cancel it")]
+    CycleRunning(CycleId),
+    #[error("another cycle was started at this moment; ask for it with GetCycle")]
+    StartedElsewhere,
+    #[error("the last cycle started less than an interval ago")]
+    NotDue,
+    #[error("no miner can be evaluated: of {registered} registered none is active; see ListMiners for the reasons")]
+    NoMiners { registered: usize },
+    #[error("env_families and env_ids leave no environment; widen one of them")]
+    NoEnvironments,
+    #[error("{field} {problem}")]
+    Invalid { field: &'static str, problem: String },
+    #[error("ingestion was not reached: {0}; check ingestion_url and that ingestion has read a block")]
+    IngestionUnavailable(String),
+    #[error("ingestion's list of miners cannot be evaluated: {0}")]
+    MinersInconsistent(String),
+    #[error("there is no such cycle")]
+    NotFound,
+    #[error("cycle {id} is {state}, not running")]
+    NotRunning { id: CycleId, state: String },
+    #[error(transparent)]
+    Tasks(#[from] TaskError),
+    #[error("the database failed: {0}")]
+    Database(#[from] sqlx::Error),
+    #[error("stored data is not usable: {0}")]
+    Corrupt(String),
+}
+
+impl CycleError {
+    /// A short name for logs and metrics.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::CycleRunning(_) | Self::StartedElsewhere | Self::NotDue => "CYCLE_RUNNING",
+            Self::NoMiners { .. } => "NO_MINERS",
+            Self::NoEnvironments => "NO_ENVIRONMENTS",
+            Self::Invalid { .. } => "INVALID_ARGUMENT",
+            Self::IngestionUnavailable(_) => "INGESTION_UNAVAILABLE",
+            Self::MinersInconsistent(_) => "MINERS_INCONSISTENT",
+            Self::NotFound => "CYCLE_NOT_FOUND",
+            Self::NotRunning { .. } => "CYCLE_NOT_RUNNING",
+            Self::Tasks(_) => "TASKS",
+            Self::Database(error) if is_outage(error) => "DATABASE_UNAVAILABLE",
+            Self::Database(_) | Self::Corrupt(_) => "INTERNAL",
+        }
+    }
+}
+
+impl From<CycleError> for Status {
+    fn from(error: CycleError) -> Self {
+        let code = match error {
+            CycleError::Tasks(error) => return error.into(),
+            CycleError::CycleRunning(_)
+            | CycleError::StartedElsewhere
+            | CycleError::NotDue
+            | CycleError::NoMiners { .. }
+            | CycleError::NoEnvironments
+            | CycleError::NotRunning { .. } => ErrorCode::FailedPrecondition,
+            CycleError::Invalid { field, .. } => {
+                let named = [("field", field.to_owned())];
+                return status_with(ErrorCode::InvalidArgument, error.reason(), error.to_string(), named);
+            }
+            CycleError::IngestionUnavailable(_) => ErrorCode::Unavailable,
+            CycleError::NotFound => ErrorCode::NotFound,
+            CycleError::Database(ref cause) if is_outage(cause) => {
+                tracing::warn!(%error, "postgres was not reached");
+                return status(
+                    ErrorCode::Unavailable,
+                    "DATABASE_UNAVAILABLE",
+                    "postgres was not reached; retry with back-off",
+                );
+            }
+            CycleError::MinersInconsistent(_) => ErrorCode::Internal,
+            CycleError::Database(_) | CycleError::Corrupt(_) => {
+                tracing::error!(%error, "a call about cycles failed");
+                return status(ErrorCode::Internal, "INTERNAL", "scheduling failed; its log has the reason");
+            }
+        };
+        status(code, error.reason(), error.to_string())
+    }
+}
+
+/// The database is away, starting, stopping or full, as opposed to refusing a statement.
+pub(crate) fn is_outage(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_)
+        | sqlx::Error::Tls(_)
+        | sqlx::Error::Protocol(_)
+        | sqlx::Error::PoolTimedOut
+        | sqlx::Error::PoolClosed
+        | sqlx::Error::WorkerCrashed => true,
+        // Classes 08 connection, 53 resources, 57 operator intervention; 25006 read-only (a failover).
+        sqlx::Error::Database(error) => error
+            .code()
+            .is_some_and(|code| code == "25006" || ["08", "53", "57"].iter().any(|class| code.starts_with(class))),
+        _ => false,
+    }
+}

@@ -1,0 +1,132 @@
+//! Puts the service together.
+
+use std::{
+    convert::Infallible,
+    sync::{Arc, atomic::AtomicBool},
+    time::{Duration, Instant},
+};
+
+use kinitro_chassis::{GrpcServer, Supervisor, connect_lazy, connect_lazy_within, postgres_url};
+use kinitro_proto::scheduling::v1::scheduling_service_server::SchedulingServiceServer;
+use kinitro_queue::{EventBus, WorkQueue};
+use sqlx::{
+    Connection as _, PgConnection, PgPool,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
+use tokio::{net::TcpListener, sync::Notify};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    Error,
+    config::Config,
+    cycles::{Cycles, backoff},
+    miners::Ingestion,
+    service::Scheduling,
+    tasks::{TaskSettings, Tasks},
+};
+
+const MAX_CONNECTIONS: u32 = 16;
+const ACQUIRE_LIMIT: Duration = Duration::from_secs(5);
+/// How long scoring may take for one cycle.
+const SCORING_LIMIT: Duration = Duration::from_secs(60);
+const RECONCILE_EVERY: Duration = Duration::from_secs(2);
+const RECONCILE_RETRY_LIMIT: Duration = Duration::from_secs(8);
+
+/// Brings the schema `scheduling` up to date. Safe to call from several processes at once.
+pub async fn migrate(database_url: &str) -> Result<(), Error> {
+    let options = connect_options(database_url)?;
+    let mut connection = PgConnection::connect_with(&options).await.map_err(Error::Database)?;
+    let mut migrator = sqlx::migrate!("../../migrations/scheduling");
+    migrator.create_schema("scheduling");
+    migrator.dangerous_set_table_name("scheduling._sqlx_migrations");
+    migrator.run(&mut connection).await?;
+    connection.close().await.map_err(Error::Database)
+}
+
+/// Starts the service on a listener: its server and its loops run on the supervisor when this returns. Postgres, Redis, ingestion and
+/// scoring may be away: it waits for them, and says so in its health.
+pub async fn start(config: Config, listener: TcpListener, supervisor: &Supervisor) -> Result<(), Error> {
+    config.validate().map_err(Error::Config)?;
+    let environments = config.environments().map_err(Error::Config)?;
+    if environments.is_empty() {
+        tracing::warn!("env_families and env_ids leave no environment: no cycle will start");
+    }
+    let options = connect_options(&config.database_url)?;
+    let pool = PgPoolOptions::new()
+        .max_connections(MAX_CONNECTIONS)
+        .acquire_timeout(ACQUIRE_LIMIT)
+        .connect_lazy_with(options.application_name("kinitro-scheduling"));
+    let queue = WorkQueue::connect(&config.redis_url, &config.queue_prefix).await?;
+    let events = EventBus::connect(&config.redis_url, &config.queue_prefix).await?;
+    let settings = TaskSettings {
+        lease: Duration::from_secs(config.task_stale_threshold_seconds),
+        max_attempts: config.max_attempts,
+    };
+    let tasks = Tasks::new(pool.clone(), queue.clone(), events.clone(), settings).with_draining(supervisor.draining());
+    let on_demand = config.on_demand;
+    let cycles = Arc::new(Cycles {
+        pool: pool.clone(),
+        tasks: tasks.clone(),
+        ingestion: Ingestion::new(connect_lazy(&config.ingestion_url)?),
+        scoring: connect_lazy_within(&config.scoring_url, SCORING_LIMIT)?,
+        events,
+        config,
+        environments,
+        unswept: AtomicBool::new(true),
+        closed: Notify::new(),
+    });
+
+    supervisor.spawn("cycle closer", cycles.clone().run_closer(supervisor.draining()));
+    supervisor.spawn("task reconciler", reconcile(tasks, supervisor.draining()));
+    if !on_demand {
+        supervisor.spawn("cycle timer", cycles.clone().run_timer(supervisor.draining()));
+    }
+    GrpcServer::new("scheduling")
+        .add_service(SchedulingServiceServer::new(Scheduling::new(cycles)))
+        .probe("postgres", move || Box::pin(check_postgres(pool.clone())))
+        .probe("redis", move || {
+            let queue = queue.clone();
+            Box::pin(async move { queue.ping().await.map_err(|error| error.to_string()) })
+        })
+        .serve(listener, supervisor)?;
+    Ok(())
+}
+
+async fn check_postgres(pool: PgPool) -> Result<(), String> {
+    let migrated = sqlx::query_scalar!(r#"SELECT to_regclass('scheduling.evaluated_miners') IS NOT NULL AS "there!""#)
+        .fetch_one(&pool)
+        .await
+        .map_err(|error| error.to_string())?;
+    if migrated { Ok(()) } else { Err("the schema `scheduling` is not up to date: run `kinitro db init`".to_owned()) }
+}
+
+fn connect_options(url: &str) -> Result<PgConnectOptions, Error> {
+    let url = postgres_url(url).map_err(|error| Error::Config(error.to_string()))?;
+    url.parse().map_err(Error::DatabaseUrl)
+}
+
+/// Puts pending tasks that Redis lost back into the queue, until the drain. Every replica may do it: enqueueing is idempotent.
+/// A comparison that takes long is made more seldom, so that it never takes more than a tenth of the time.
+async fn reconcile(tasks: Tasks, draining: CancellationToken) -> Result<(), Infallible> {
+    let mut failures = 0;
+    while !draining.is_cancelled() {
+        let begun = Instant::now();
+        let pause = match tasks.reconcile().await {
+            Ok(_) => {
+                failures = 0;
+                RECONCILE_EVERY.max(begun.elapsed() * 9)
+            }
+            Err(error) => {
+                let pause = backoff(RECONCILE_EVERY, RECONCILE_RETRY_LIMIT, failures);
+                failures += 1;
+                tracing::warn!(%error, retry_seconds = pause.as_secs(), "queue and database could not be compared");
+                pause
+            }
+        };
+        tokio::select! {
+            () = draining.cancelled() => {}
+            () = tokio::time::sleep(pause) => {}
+        }
+    }
+    Ok(())
+}

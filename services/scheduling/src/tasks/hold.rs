@@ -1,0 +1,93 @@
+//! What a holder does with its leases: keeps them alive, or gives them back.
+
+use std::collections::HashMap;
+
+use kinitro_domain::{EnvId, TaskId};
+use kinitro_proto::scheduling::v1::{
+    HeartbeatRequest, HeartbeatResponse, Lease, ReleaseTasksRequest, ReleaseTasksResponse,
+};
+use kinitro_queue::Holding;
+use uuid::Uuid;
+
+use super::{MAX_BATCH, TaskError, Tasks, at_most, env_id_of, executor_id};
+
+impl Tasks {
+    /// Keeps leases alive. Lost is a lease whose attempt is not the current one, whose task is not open any more, or that another
+    /// executor holds. A lease that only Redis lost stays with its holder until the task is leased anew.
+    ///
+    /// # Errors
+    ///
+    /// [`TaskError::Invalid`], [`TaskError::Database`], [`TaskError::Queue`].
+    pub async fn heartbeat(&self, request: HeartbeatRequest) -> Result<HeartbeatResponse, TaskError> {
+        let executor = executor_id(request.executor_id)?;
+        let leases = parse(&request.leases)?;
+        let ids: Vec<Uuid> = leases.iter().map(|(id, _)| *id).collect();
+        let rows = sqlx::query!(
+            "SELECT id, env_id, attempt FROM scheduling.tasks
+              WHERE id = ANY($1) AND state = 'assigned' AND executor_id = $2",
+            &ids,
+            executor.as_str(),
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        let mut current = HashMap::with_capacity(rows.len());
+        for row in rows {
+            current.insert((row.id, row.attempt), env_id_of(row.id, &row.env_id)?);
+        }
+        let held: Vec<(TaskId, EnvId)> = leases
+            .iter()
+            .filter_map(|lease| current.get(lease).map(|env_id| (TaskId(lease.0), env_id.clone())))
+            .collect();
+        let holdings = self.queue.heartbeat(&executor, &held).await?;
+        let kept: HashMap<Uuid, bool> =
+            held.iter().zip(holdings).map(|((id, _), holding)| (id.0, holding != Holding::Taken)).collect();
+        let lost = |(id, attempt): &&(Uuid, i32)| !(current.contains_key(&(*id, *attempt)) && kept[id]);
+        let lost: Vec<String> = leases.iter().filter(lost).map(|(id, _)| id.to_string()).collect();
+        metrics::counter!("kinitro_leases_lost_total").increment(lost.len() as u64);
+        Ok(HeartbeatResponse { lost, lease_seconds: self.lease_seconds() })
+    }
+
+    /// Gives leases back unplayed. The attempt is not spent; a stale lease changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`TaskError::Invalid`], [`TaskError::Database`].
+    pub async fn release(&self, request: ReleaseTasksRequest) -> Result<ReleaseTasksResponse, TaskError> {
+        let executor = executor_id(request.executor_id)?;
+        let mut leases = parse(&request.leases)?;
+        leases.sort_unstable();
+        let (ids, attempts): (Vec<Uuid>, Vec<i32>) = leases.into_iter().unzip();
+        let rows = sqlx::query!(
+            "UPDATE scheduling.tasks t
+                SET state = 'pending', released = released + 1, executor_id = NULL
+               FROM unnest($1::uuid[], $2::integer[]) AS given (id, attempt)
+              WHERE t.id = given.id AND t.state = 'assigned' AND t.attempt = given.attempt AND t.executor_id = $3
+          RETURNING t.id, t.env_id",
+            &ids,
+            &attempts,
+            executor.as_str(),
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        let mut released = Vec::with_capacity(rows.len());
+        for row in rows {
+            released.push((TaskId(row.id), env_id_of(row.id, &row.env_id)?));
+        }
+        self.give_back(&executor, &released).await;
+        metrics::counter!("kinitro_tasks_released_total").increment(released.len() as u64);
+        Ok(ReleaseTasksResponse { released: u32::try_from(released.len()).unwrap_or(u32::MAX) })
+    }
+}
+
+fn parse(leases: &[Lease]) -> Result<Vec<(Uuid, i32)>, TaskError> {
+    at_most("leases", leases.len(), MAX_BATCH)?;
+    let invalid = |problem: &str| TaskError::Invalid { field: "leases", problem: problem.to_owned() };
+    leases
+        .iter()
+        .map(|lease| {
+            let id = Uuid::parse_str(&lease.task_uuid).map_err(|_| invalid("has a task_uuid that is no UUID"))?;
+            let attempt = i32::try_from(lease.attempt).map_err(|_| invalid("has an attempt that is too large"))?;
+            Ok((id, attempt))
+        })
+        .collect()
+}

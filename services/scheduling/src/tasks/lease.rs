@@ -1,0 +1,186 @@
+//! Leasing: from the queue, then one statement that raises the attempts and tells what to play.
+
+use std::{collections::HashMap, time::Duration};
+
+use kinitro_domain::{EnvId, ExecutorId, TaskId};
+use kinitro_proto::scheduling::v1::{LeaseTasksRequest, LeaseTasksResponse, Task};
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use super::{DeadTask, TaskError, Tasks, at_most, executor_id};
+
+const DEFAULT_BATCH: u32 = 10;
+const MAX_LEASE: u32 = 100;
+const MAX_ENVIRONMENTS: usize = 1000;
+const MAX_WAIT: Duration = Duration::from_secs(20);
+/// While somebody waits for work, Redis is asked this often for what came in through other replicas or expired.
+const POLL: Duration = Duration::from_millis(200);
+/// How often a lease is tried again at once when all that came were entries of tasks that are not open any more.
+const STALE_ROUNDS: usize = 20;
+
+impl Tasks {
+    /// Leases up to `batch_size` tasks; waits up to `wait_ms` for the first.
+    ///
+    /// # Errors
+    ///
+    /// [`TaskError::Invalid`], [`TaskError::Database`], [`TaskError::Queue`].
+    pub async fn lease(&self, request: LeaseTasksRequest) -> Result<LeaseTasksResponse, TaskError> {
+        let executor = executor_id(request.executor_id)?;
+        let count = request.batch_size.unwrap_or(DEFAULT_BATCH);
+        if !(1..=MAX_LEASE).contains(&count) {
+            return Err(TaskError::Invalid { field: "batch_size", problem: format!("must be 1 to {MAX_LEASE}") });
+        }
+        at_most("env_ids", request.env_ids.len(), MAX_ENVIRONMENTS)?;
+        let env_ids: Vec<EnvId> =
+            request.env_ids.into_iter().map(EnvId::try_from).collect::<Result<_, _>>().map_err(|error| {
+                TaskError::Invalid {
+                    field: "env_ids",
+                    problem: format!("has an entry that is no environment: {error}"),
+                }
+            })?;
+        let wait = Duration::from_millis(u64::from(request.wait_ms));
+        if wait > MAX_WAIT {
+            let problem = format!("must be at most {}", MAX_WAIT.as_millis());
+            return Err(TaskError::Invalid { field: "wait_ms", problem });
+        }
+
+        let until = Instant::now() + wait;
+        loop {
+            let arrival = self.arrivals.notified();
+            tokio::pin!(arrival);
+            arrival.as_mut().enable();
+            let (tasks, waiting) = self.lease_now(&executor, &env_ids, count as usize).await?;
+            let left = until.saturating_duration_since(Instant::now());
+            if !tasks.is_empty() || left.is_zero() || self.draining.is_cancelled() {
+                return Ok(LeaseTasksResponse {
+                    tasks,
+                    total_pending: u32::try_from(waiting).unwrap_or(u32::MAX),
+                    lease_seconds: self.lease_seconds(),
+                });
+            }
+            tokio::select! {
+                () = arrival => {}
+                () = self.draining.cancelled() => {}
+                () = tokio::time::sleep(left.min(POLL)) => {}
+            }
+        }
+    }
+
+    async fn lease_now(
+        &self,
+        executor: &ExecutorId,
+        env_ids: &[EnvId],
+        count: usize,
+    ) -> Result<(Vec<Task>, u64), TaskError> {
+        let mut waiting = 0;
+        for _ in 0..STALE_ROUNDS {
+            let batch = self.queue.lease(executor, env_ids, count, self.settings.lease).await?;
+            waiting = batch.waiting;
+            if batch.leased.is_empty() {
+                break;
+            }
+            let redelivered = batch.leased.iter().filter(|leased| leased.redelivered).count();
+            let held: Vec<(TaskId, EnvId)> =
+                batch.leased.into_iter().map(|leased| (leased.task_id, leased.env_id)).collect();
+            let tasks = match self.assign(executor, &held).await {
+                Ok(tasks) => tasks,
+                Err(error) => {
+                    // Nobody was told that they are leased.
+                    self.give_back(executor, &held).await;
+                    return Err(error);
+                }
+            };
+            metrics::counter!("kinitro_tasks_leased_total").increment(tasks.len() as u64);
+            metrics::counter!("kinitro_tasks_redelivered_total").increment(redelivered as u64);
+            metrics::gauge!("kinitro_queue_depth").set(waiting as f64);
+            if !tasks.is_empty() {
+                return Ok((tasks, waiting));
+            }
+        }
+        Ok((Vec::new(), waiting))
+    }
+
+    /// Writes the leases into Postgres and drops from the queue what cannot be leased. Keeps the order.
+    async fn assign(&self, executor: &ExecutorId, held: &[(TaskId, EnvId)]) -> Result<Vec<Task>, TaskError> {
+        let mut ids: Vec<Uuid> = held.iter().map(|(id, _)| id.0).collect();
+        ids.sort_unstable();
+        let rows = sqlx::query!(
+            r#"UPDATE scheduling.tasks
+                  SET state = 'assigned',
+                      attempt = attempt + 1,
+                      executor_id = $2,
+                      cause = CASE WHEN state = 'assigned' THEN 'lease_lost' ELSE cause END
+                WHERE id = ANY($1) AND state IN ('pending', 'assigned') AND attempt - released < $3
+            RETURNING id, cycle_id, uid, env_id, seed, attempt"#,
+            &ids,
+            executor.as_str(),
+            self.max_attempts(),
+        )
+        .fetch_all(&self.pool)
+        .await?;
+
+        let mut snapshot = None;
+        let mut tasks = HashMap::with_capacity(rows.len());
+        for row in rows {
+            let cycle = match &snapshot {
+                Some((id, cycle)) if *id == row.cycle_id => cycle,
+                _ => &snapshot.insert((row.cycle_id, self.snapshots.get(&self.pool, row.cycle_id).await?)).1,
+            };
+            let corrupt = |what: &str| TaskError::Corrupt(format!("task {}: {what}", row.id));
+            let miner = cycle.miners.get(&row.uid).ok_or_else(|| corrupt("its miner is not one of its cycle"))?;
+            let task = Task {
+                task_uuid: row.id.to_string(),
+                cycle_id: row.cycle_id.unsigned_abs(),
+                miner_uid: row.uid.unsigned_abs(),
+                miner_hotkey: miner.hotkey.clone(),
+                miner_endpoint: miner.endpoint.clone(),
+                miner_repo: miner.repo.clone(),
+                miner_revision: miner.revision.clone(),
+                env_id: row.env_id,
+                seed: u32::try_from(row.seed).map_err(|_| corrupt("its seed has more than 32 bits"))?,
+                status: "assigned".to_owned(),
+                created_at: created_at(row.id),
+                attempt: row.attempt.unsigned_abs(),
+                traceparent: cycle.traceparent.clone(),
+            };
+            tasks.insert(row.id, task);
+        }
+        if tasks.len() < held.len() {
+            let unleased: Vec<_> = held.iter().filter(|(id, _)| !tasks.contains_key(&id.0)).cloned().collect();
+            self.drop_unleased(&unleased).await?;
+        }
+        Ok(held.iter().filter_map(|(id, _)| tasks.remove(&id.0)).collect())
+    }
+
+    /// Tasks of the queue that are not open any more, or whose last attempt's lease expired.
+    async fn drop_unleased(&self, unleased: &[(TaskId, EnvId)]) -> Result<(), TaskError> {
+        let mut ids: Vec<Uuid> = unleased.iter().map(|(id, _)| id.0).collect();
+        ids.sort_unstable();
+        let rows = sqlx::query!(
+            r#"UPDATE scheduling.tasks
+                  SET state = 'failed',
+                      completed_at = now(),
+                      cause = CASE WHEN state = 'assigned' OR cause IS NULL THEN 'lease_lost' ELSE cause END,
+                      error = CASE WHEN state = 'assigned'
+                                   THEN format('the lease of %s expired in attempt %s', executor_id, attempt)
+                                   ELSE error END
+                WHERE id = ANY($1) AND state IN ('pending', 'assigned') AND attempt - released >= $2
+            RETURNING id, cycle_id, uid, env_id, cause"#,
+            &ids,
+            self.max_attempts(),
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        let dead = rows.into_iter().map(|row| DeadTask::new(row.id, row.cycle_id, row.uid, &row.env_id, row.cause));
+        let dead = dead.collect::<Result<_, _>>()?;
+        self.forget(unleased).await;
+        self.dead_letter(dead).await;
+        Ok(())
+    }
+}
+
+/// Ids are of version 7: they carry the time at which the task was created.
+fn created_at(id: Uuid) -> Option<prost_types::Timestamp> {
+    let (seconds, nanos) = id.get_timestamp()?.to_unix();
+    Some(prost_types::Timestamp { seconds: i64::try_from(seconds).ok()?, nanos: i32::try_from(nanos).ok()? })
+}

@@ -1,0 +1,172 @@
+//! A result as an executor reports it, checked. Nothing that is not finite, unbounded or contradictory gets past here.
+
+use kinitro_domain::{Cause, Verdict};
+use kinitro_proto::scheduling::v1::TaskResult;
+use uuid::Uuid;
+
+/// Longer error texts are cut.
+const MAX_ERROR_BYTES: usize = 4 << 10;
+const HASH_DIGITS: usize = 64;
+
+/// A checked result.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Report {
+    pub(super) id: Uuid,
+    /// 0 when the executor does not know it.
+    pub(super) attempt: i32,
+    pub(super) verdict: Verdict,
+    pub(super) cause: Cause,
+    pub(super) error: Option<String>,
+    pub(super) score: f64,
+    pub(super) total_reward: f64,
+    pub(super) timesteps: i32,
+    pub(super) trajectory_hash: Option<String>,
+    pub(super) duration_seconds: f64,
+    pub(super) policy_seconds: f64,
+    pub(super) verification_passed: Option<bool>,
+    pub(super) verification_score: Option<f64>,
+}
+
+impl Report {
+    /// The result, or what is wrong with it.
+    pub(super) fn check(result: TaskResult) -> Result<Self, String> {
+        let id = Uuid::parse_str(&result.task_uuid).map_err(|_| "task_uuid is no UUID".to_owned())?;
+        let error = result.error.as_deref().map(bounded).filter(|error| !error.is_empty());
+        let (verdict, cause) = decide(&result, error.is_some())?;
+        if !(0.0..=1.0).contains(&result.score) {
+            return Err("score must be a number in [0, 1]".to_owned());
+        }
+        let finite = [
+            ("total_reward", result.total_reward, false),
+            ("duration_seconds", result.duration_seconds, true),
+            ("policy_seconds", result.policy_seconds, true),
+            ("verification_score", result.verification_score.unwrap_or(0.0), false),
+        ];
+        for (field, value, positive) in finite {
+            if !value.is_finite() || (positive && value < 0.0) {
+                return Err(format!("{field} must be a finite number{}", if positive { ", 0 or more" } else { "" }));
+            }
+        }
+        let hash = result.trajectory_hash;
+        let is_hash = hash.len() == HASH_DIGITS && hash.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+        if !hash.is_empty() && !is_hash {
+            return Err(format!("trajectory_hash must be {HASH_DIGITS} lower-case hex digits or empty"));
+        }
+        Ok(Self {
+            id,
+            attempt: i32::try_from(result.attempt).map_err(|_| "attempt is too large".to_owned())?,
+            verdict,
+            cause,
+            error,
+            score: result.score,
+            total_reward: result.total_reward,
+            timesteps: i32::try_from(result.timesteps).map_err(|_| "timesteps is too large".to_owned())?,
+            trajectory_hash: Some(hash).filter(|hash| !hash.is_empty()),
+            duration_seconds: result.duration_seconds,
+            policy_seconds: result.policy_seconds,
+            verification_passed: result.verification_passed,
+            verification_score: result.verification_score,
+        })
+    }
+}
+
+fn decide(result: &TaskResult, has_error: bool) -> Result<(Verdict, Cause), String> {
+    if result.verdict.is_empty() {
+        if !result.cause.is_empty() {
+            return Err("a cause needs its verdict".to_owned());
+        }
+        let cause = match (has_error, result.success) {
+            (true, _) => Cause::Executor,
+            (false, true) => Cause::Environment,
+            (false, false) => Cause::StepLimit,
+        };
+        return Ok((cause.verdict(), cause));
+    }
+    let verdict: Verdict = result.verdict.parse().map_err(|error| format!("verdict: {error}"))?;
+    let cause = match (result.cause.as_str(), verdict) {
+        ("", Verdict::Success) => Cause::Environment,
+        ("", Verdict::Failure) => Cause::StepLimit,
+        ("", Verdict::InfrastructureFault) => Cause::Executor,
+        ("", Verdict::PolicyFault) => return Err("a policy_fault needs its cause".to_owned()),
+        (cause, _) => cause.parse().map_err(|_| "cause is unknown".to_owned())?,
+    };
+    if cause.verdict() != verdict {
+        return Err(format!("cause {cause} belongs to {}, not to {verdict}", cause.verdict()));
+    }
+    if result.success != (verdict == Verdict::Success) {
+        return Err(format!("success is {}, but the verdict is {verdict}", result.success));
+    }
+    Ok((verdict, cause))
+}
+
+/// At most [`MAX_ERROR_BYTES`], and without the zero characters that Postgres cannot store.
+fn bounded(error: &str) -> String {
+    error[..error.floor_char_boundary(MAX_ERROR_BYTES)].replace('\0', "\u{fffd}").trim().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn result() -> TaskResult {
+        TaskResult { task_uuid: Uuid::from_u128(7).to_string(), ..TaskResult::default() }
+    }
+
+    #[test]
+    fn a_result_without_a_verdict_is_what_success_and_error_say() {
+        let decided = |success, error: Option<&str>| {
+            let report =
+                Report::check(TaskResult { success, error: error.map(str::to_owned), ..result() }).expect("valid");
+            (report.verdict, report.cause)
+        };
+        assert_eq!(decided(true, None), (Verdict::Success, Cause::Environment));
+        assert_eq!(decided(false, None), (Verdict::Failure, Cause::StepLimit));
+        assert_eq!(decided(false, Some("")), (Verdict::Failure, Cause::StepLimit));
+        assert_eq!(decided(false, Some("boom")), (Verdict::InfrastructureFault, Cause::Executor));
+    }
+
+    #[test]
+    fn contradictions_are_refused() {
+        let refused = |verdict: &str, cause: &str, success| {
+            Report::check(TaskResult { verdict: verdict.to_owned(), cause: cause.to_owned(), success, ..result() })
+                .expect_err("contradictory")
+        };
+        assert_eq!(refused("success", "", false), "success is false, but the verdict is success");
+        assert_eq!(refused("failure", "environment", false), "cause environment belongs to success, not to failure");
+        assert_eq!(refused("policy_fault", "", false), "a policy_fault needs its cause");
+        assert_eq!(refused("", "step_limit", false), "a cause needs its verdict");
+        assert!(refused("won", "", true).starts_with("verdict: unknown verdict"));
+        assert_eq!(refused("failure", "bad_luck", false), "cause is unknown");
+    }
+
+    #[test]
+    fn numbers_must_be_finite_and_in_range() {
+        for score in [f64::NAN, -0.1, 1.1, f64::INFINITY] {
+            assert!(Report::check(TaskResult { score, ..result() }).is_err());
+        }
+        for number in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+            assert!(Report::check(TaskResult { total_reward: number, ..result() }).is_err());
+            assert!(Report::check(TaskResult { duration_seconds: number, ..result() }).is_err());
+            assert!(Report::check(TaskResult { policy_seconds: number, ..result() }).is_err());
+            assert!(Report::check(TaskResult { verification_score: Some(number), ..result() }).is_err());
+        }
+        assert!(Report::check(TaskResult { duration_seconds: -1.0, ..result() }).is_err());
+        assert!(Report::check(TaskResult { timesteps: u32::MAX, ..result() }).is_err());
+        assert!(Report::check(TaskResult { attempt: u32::MAX, ..result() }).is_err());
+        assert!(Report::check(TaskResult { trajectory_hash: "xyz".to_owned(), ..result() }).is_err());
+        assert!(Report::check(TaskResult { trajectory_hash: "0f".repeat(32), ..result() }).is_ok());
+        assert!(Report::check(TaskResult { task_uuid: "7".to_owned(), ..result() }).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn any_error_text_is_bounded_and_storable(error in any::<String>(), times in 1_usize..400) {
+            let report = Report::check(TaskResult { error: Some(error.repeat(times)), ..result() }).expect("valid");
+            let stored = report.error.unwrap_or_default();
+            // A replaced zero takes three bytes.
+            prop_assert!(stored.len() <= 3 * MAX_ERROR_BYTES && !stored.contains('\0'));
+        }
+    }
+}

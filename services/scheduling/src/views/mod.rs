@@ -1,0 +1,49 @@
+//! What the public may ask: the status, the miners, the environments, and figures over all cycles.
+
+mod cycle;
+mod environments;
+mod metrics;
+mod miners;
+mod status;
+
+use kinitro_proto::scheduling::v1::CycleSummary;
+use prost_types::Timestamp;
+
+use crate::database::{CycleRow, unsigned, unsigned32};
+
+/// A stored time on the wire.
+pub fn timestamp(micros: i64) -> Timestamp {
+    let nanos = i32::try_from(micros.rem_euclid(1_000_000) * 1000).unwrap_or(0);
+    Timestamp { seconds: micros.div_euclid(1_000_000), nanos }
+}
+
+/// When the cycle's evaluation ended: it is shown once nothing about the cycle changes any more. How long scoring took after
+/// it is no part of a cycle's duration, and scoring publishes the same moment.
+pub fn completed_us(cycle: &CycleRow) -> Option<i64> {
+    cycle.closed_us.filter(|_| !cycle.is_open())
+}
+
+/// A cycle as the status shows it.
+fn summary(cycle: &CycleRow) -> CycleSummary {
+    CycleSummary {
+        id: unsigned(cycle.id),
+        block_number: unsigned(cycle.block_number),
+        status: cycle.state.clone(),
+        started_at: Some(timestamp(cycle.started_us)),
+        completed_at: completed_us(cycle).map(timestamp),
+        n_miners: unsigned32(cycle.n_miners),
+        n_environments: unsigned32(cycle.env_ids.len() as i64),
+        duration_seconds: Some(cycle.seconds_until(cycle.closed_us)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_before_and_after_1970_keep_their_microseconds() {
+        assert_eq!(timestamp(1_500_000), Timestamp { seconds: 1, nanos: 500_000_000 });
+        assert_eq!(timestamp(-1), Timestamp { seconds: -1, nanos: 999_999_000 });
+    }
+}

@@ -1,0 +1,22 @@
+//! What can go wrong in setting the service up.
+
+/// Why the service did not start or its schema is not up to date.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A setting is missing or out of its range.
+    #[error("scoring: {0}")]
+    Config(String),
+    /// The database URL is not one.
+    #[error("scoring: {0}")]
+    DatabaseUrl(#[from] kinitro_chassis::ConfigError),
+    /// Postgres could not be reached or refused.
+    #[error("scoring: postgres: {0}; check that it runs and that database_url is right")]
+    Database(#[from] sqlx::Error),
+    /// A migration failed.
+    #[error("scoring: the schema could not be brought up to date: {0}")]
+    Migrate(#[from] sqlx::migrate::MigrateError),
+    /// The server could not be set up.
+    #[error("scoring: {0}")]
+    Chassis(#[from] kinitro_chassis::ChassisError),
+}
