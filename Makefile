@@ -9,7 +9,7 @@ setup: ## fetch what the build and the tests need (idempotent)
 	@./scripts/setup.sh
 
 up: setup ## run the whole backend here, on a local chain, until Ctrl-C
-	@cargo run --quiet --bin kinitro -- up
+	@cargo run --quiet --bin kinitro -- up --samples
 
 demo: setup ## play one cycle end to end and show its result
 	@cargo run --bin kinitro -- demo

@@ -29,6 +29,6 @@ pub use metrics::render_metrics;
 pub use server::{GrpcServer, MAX_MESSAGE_BYTES};
 pub use status::{ErrorInfo, status, status_with};
 pub use supervisor::{Supervisor, SupervisorError};
-pub use telemetry::{LogFormat, init_telemetry};
+pub use telemetry::{LogFormat, init_telemetry, init_telemetry_into};
 pub use tokio_util::sync::CancellationToken;
 pub use trace::{continue_trace, current_traceparent, propagate};

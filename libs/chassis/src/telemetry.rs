@@ -7,7 +7,13 @@ use std::{io::IsTerminal, str::FromStr, sync::Once};
 use opentelemetry::trace::TracerProvider;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use tracing::{Level, Metadata};
-use tracing_subscriber::{EnvFilter, Layer, filter::filter_fn, fmt, layer::SubscriberExt, util::SubscriberInitExt};
+use tracing_subscriber::{
+    EnvFilter, Layer,
+    filter::filter_fn,
+    fmt::{self, MakeWriter},
+    layer::SubscriberExt,
+    util::SubscriberInitExt,
+};
 
 use crate::ChassisError;
 
@@ -44,17 +50,24 @@ impl FromStr for LogFormat {
 ///
 /// `level` is DEBUG, INFO, WARNING, ERROR or CRITICAL in any case, or a filter such as `info,kinitro_queue=debug`.
 pub fn init_telemetry(level: &str, format: LogFormat) -> Result<(), ChassisError> {
+    init_telemetry_into(level, format, std::io::stderr, std::io::stderr().is_terminal())
+}
+
+/// [`init_telemetry`] with the log lines going to `writer`, for example a file in a mutex; `terminal` says whether people read there.
+pub fn init_telemetry_into<W>(level: &str, format: LogFormat, writer: W, terminal: bool) -> Result<(), ChassisError>
+where
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
     static ONCE: Once = Once::new();
     let filter = filter(level)?;
     ONCE.call_once(|| {
         crate::metrics::install();
-        let terminal = std::io::stderr().is_terminal();
         let json = match format {
             LogFormat::Auto => !terminal,
             LogFormat::Json => true,
             LogFormat::Pretty => false,
         };
-        let lines = fmt::layer().with_writer(std::io::stderr).with_ansi(terminal);
+        let lines = fmt::layer().with_writer(writer).with_ansi(terminal);
         let lines = if json { lines.json().flatten_event(true).boxed() } else { lines.compact().boxed() };
         let tracer = SdkTracerProvider::builder().build().tracer("kinitro");
         let spans = tracing_opentelemetry::layer()

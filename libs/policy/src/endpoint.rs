@@ -62,6 +62,13 @@ impl Endpoint {
         Ok(Self(url))
     }
 
+    /// The parts of the host that would give it away: the whole, and its first label where that is long enough to be an id.
+    pub fn telling_names(&self) -> Vec<&str> {
+        let host = self.0.host_str().unwrap_or_default();
+        let label = host.split_once('.').map(|(label, _)| label).filter(|label| label.len() >= 16);
+        [host].into_iter().chain(label).collect()
+    }
+
     /// The URL of a path below the endpoint, e.g. `/act`.
     pub fn join(&self, path: &str) -> Url {
         let mut url = self.0.clone();
@@ -143,6 +150,15 @@ mod tests {
         assert_eq!(url("https://policy.example"), "https://policy.example/act");
         assert_eq!(url("https://policy.example/v1/"), "https://policy.example/v1/act");
         assert_eq!(url("http://policy.example:8000/a%2fb"), "http://policy.example:8000/a%2fb/act");
+    }
+
+    #[test]
+    fn an_endpoint_is_given_away_by_its_host_and_by_an_id_in_it() {
+        let names = |text: &str| Endpoint::parse(text).unwrap().telling_names().join(" ");
+        let id = "0f8b6a52-8f5d-4e86-9f5a-1c2d3e4f5a6b";
+        assert_eq!(names(&format!("https://{id}.Deployments.example")), format!("{id}.deployments.example {id}"));
+        assert_eq!(names("https://www.example"), "www.example");
+        assert_eq!(names("http://192.0.2.1:8000"), "192.0.2.1");
     }
 
     #[tokio::test]

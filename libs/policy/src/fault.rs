@@ -10,6 +10,9 @@ pub const MAX_EVIDENCE_BYTES: usize = 4096;
 /// How much of an answer is quoted in evidence, in bytes.
 const QUOTED_BYTES: usize = 512;
 
+/// Stands where a name was hidden.
+const HIDDEN: &str = "[endpoint]";
+
 /// Why an episode cannot go on: the cause, which decides the verdict, and what was seen.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
@@ -39,6 +42,20 @@ impl Fault {
     /// What was seen, for people: at most [`MAX_EVIDENCE_BYTES`], without control characters.
     pub fn evidence(&self) -> &str {
         &self.evidence
+    }
+
+    /// The same without names that must not be seen, such as the host of a sealed endpoint, which certificates and error pages tell.
+    pub fn hiding(mut self, names: &[&str]) -> Self {
+        for name in names.iter().filter(|name| !name.is_empty()) {
+            let name = name.to_ascii_lowercase();
+            let mut from = 0;
+            while let Some(at) = self.evidence[from..].to_ascii_lowercase().find(&name) {
+                self.evidence.replace_range(from + at..from + at + name.len(), HIDDEN);
+                from += at + HIDDEN.len();
+            }
+        }
+        self.evidence = printable(&self.evidence, MAX_EVIDENCE_BYTES);
+        self
     }
 
     /// The same evidence under another cause, where the caller knows more about the moment than whoever saw the error.
@@ -83,6 +100,13 @@ mod tests {
         let fault = Fault::quoting(Cause::InvalidResponse, "no JSON", b"<html>\n\x1b[2J\xff\0");
         assert_eq!(fault.evidence(), "no JSON; the answer begins: <html>\\n\\u{1b}[2J\u{fffd}\\u{0}");
         assert_eq!(fault.cause(), Cause::InvalidResponse);
+    }
+
+    #[test]
+    fn a_hidden_name_is_gone_in_every_spelling() {
+        let fault = Fault::new(Cause::HttpStatus, "no é at Abc.example, ABC.EXAMPLE or abc.example.org");
+        let hidden = fault.hiding(&["abc.example", ""]);
+        assert_eq!(hidden.evidence(), "no é at [endpoint], [endpoint] or [endpoint].org");
     }
 
     proptest! {

@@ -88,9 +88,12 @@ impl HttpTransport {
         let request = Request::new(reqwest::Method::GET, policy.endpoint.join("/health"));
         let answer = policy.exchange("/health", request, connect_timeout + action_timeout).await;
         // Nothing was heard of the policy in this episode yet: the network on our side may be to blame.
-        answer.map_err(|fault| match fault.cause() {
-            Cause::ConnectionClosed => fault.with_cause(Cause::PolicyUnreachable),
-            _ => fault,
+        answer.map_err(|fault| {
+            let fault = policy.discreet(fault);
+            match fault.cause() {
+                Cause::ConnectionClosed => fault.with_cause(Cause::PolicyUnreachable),
+                _ => fault,
+            }
         })?;
         Ok(policy)
     }
@@ -148,13 +151,17 @@ impl Policy for HttpPolicy {
             // Of the episode as the policy knows it; the backend's own task is none of its business.
             "task_id": self.episode_id.to_string(),
         }});
-        async move { parse_reset(&self.post("/reset", body.to_string().into_bytes()).await?) }.boxed()
+        async move {
+            let answer = self.post("/reset", body.to_string().into_bytes()).await;
+            answer.and_then(|answer| parse_reset(&answer)).map_err(|fault| self.discreet(fault))
+        }
+        .boxed()
     }
 
     fn act<'a>(&'a mut self, observation: &'a Observation) -> BoxFuture<'a, Result<Action, Fault>> {
         async move {
-            let body = encode_observation(observation);
-            parse_action(&self.post("/act", body).await?, self.spec)
+            let answer = self.post("/act", encode_observation(observation)).await;
+            answer.and_then(|answer| parse_action(&answer, self.spec)).map_err(|fault| self.discreet(fault))
         }
         .boxed()
     }
@@ -164,6 +171,11 @@ impl HttpPolicy {
     /// The random id that travels in `X-Episode-Id`.
     pub fn episode_id(&self) -> Uuid {
         self.episode_id
+    }
+
+    /// Certificates and error pages name the host; evidence must not.
+    fn discreet(&self, fault: Fault) -> Fault {
+        fault.hiding(&self.endpoint.telling_names())
     }
 
     async fn post(&self, path: &'static str, body: Vec<u8>) -> Result<Vec<u8>, Fault> {

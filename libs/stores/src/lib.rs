@@ -24,6 +24,7 @@ pub use data_dir::DataDir;
 pub use error::StoresError;
 pub use port::free_port;
 pub use postgres::Postgres;
+pub use privileges::postgres_can_reach;
 pub use redis::Redis;
 pub use server::Server;
 

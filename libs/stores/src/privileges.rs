@@ -12,7 +12,7 @@ use std::{
 
 use nix::unistd::{User, geteuid};
 
-use crate::{StoresError, binaries};
+use crate::{StoresError, binaries, postgres::PostgresKind, server::Kind as _};
 
 /// The user a server runs as.
 #[derive(Debug, Clone)]
@@ -55,15 +55,31 @@ impl Account {
         fs::create_dir_all(directory).map_err(StoresError::io(format!("create {shown}")))?;
         let Some(user) = &self.switch_to else { return Ok(()) };
         let absolute = directory.canonicalize().map_err(StoresError::io(format!("resolve {shown}")))?;
-        for ancestor in absolute.ancestors().skip(1) {
-            if !can_enter(user, ancestor).map_err(StoresError::io(format!("inspect {}", ancestor.display())))? {
-                return Err(StoresError::Unreachable { directory: ancestor.to_owned(), user: user.name.clone() });
-            }
+        if let Some(closed) = closed_to(user, absolute.ancestors().skip(1))? {
+            return Err(StoresError::Unreachable { directory: closed.to_owned(), user: user.name.clone() });
         }
         give(user, &absolute).map_err(StoresError::io(format!("give {shown} to user {}", user.name)))?;
         fs::set_permissions(&absolute, fs::Permissions::from_mode(0o700))
             .map_err(StoresError::io(format!("make {shown} private")))
     }
+}
+
+/// Whether the user that Postgres runs as can get into a directory that exists.
+pub fn postgres_can_reach(directory: &Path) -> Result<bool, StoresError> {
+    let Some(user) = Account::choose(PostgresKind::USERS)?.switch_to else { return Ok(true) };
+    let shown = directory.display();
+    let absolute = directory.canonicalize().map_err(StoresError::io(format!("resolve {shown}")))?;
+    Ok(closed_to(&user, absolute.ancestors())?.is_none())
+}
+
+/// The first of some directories that the user cannot enter.
+fn closed_to<'a>(user: &User, directories: impl Iterator<Item = &'a Path>) -> Result<Option<&'a Path>, StoresError> {
+    for directory in directories {
+        if !can_enter(user, directory).map_err(StoresError::io(format!("inspect {}", directory.display())))? {
+            return Ok(Some(directory));
+        }
+    }
+    Ok(None)
 }
 
 fn can_enter(user: &User, directory: &Path) -> io::Result<bool> {

@@ -1,6 +1,6 @@
 //! The gRPC call: a request message out, the bytes of the answer back.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::{Buf as _, Bytes};
 use http::{HeaderMap, uri::PathAndQuery};
@@ -81,9 +81,12 @@ pub(crate) async fn unary(
         client.ready().await.map_err(|error| Status::from_error(error.into()))?;
         client.unary(request, path, RawAnswer).await
     };
+    let begin = Instant::now();
     match tokio::time::timeout(timeout, call).await {
-        Ok(answer) => answer.map(tonic::Response::into_inner),
-        Err(_) => Err(Status::deadline_exceeded("no answer in time")),
+        Ok(Ok(answer)) => Ok(answer.into_inner()),
+        // The channel keeps the same deadline and may be the first to notice, under other names.
+        Ok(Err(status)) if begin.elapsed() < timeout => Err(status),
+        Ok(Err(_)) | Err(_) => Err(Status::deadline_exceeded("no answer in time")),
     }
 }
 

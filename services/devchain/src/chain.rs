@@ -215,6 +215,7 @@ impl Chain {
             self.make_block(&mut inner, &[], false)?;
         }
         inner.finalized = inner.finalized.max(inner.best_number().saturating_sub(self.finality_lag));
+        inner.prune();
         let number = inner.best_number();
         drop(inner);
         self.announce();
@@ -256,7 +257,7 @@ impl Chain {
         for bytes in &bodies {
             body.extend(blake2_256(bytes));
         }
-        let executed = (parent.header.state_root, &events, format!("{edits:?}"), inner.reorganisations).encode();
+        let executed = (parent.header.state_root, &events, edits, inner.reorganisations).encode();
         let header = Header {
             parent: inner.best_chain[inner.best_chain.len() - 1],
             number,
@@ -268,7 +269,8 @@ impl Chain {
         inner.included.extend(included.into_iter().map(|transaction| (transaction, number)));
         inner.blocks.insert(hash, Block { header, extrinsics: bodies, state });
         inner.best_chain.push(hash);
-        inner.drop_settled(number)
+        inner.drop_settled(number);
+        Ok(())
     }
 }
 
@@ -292,11 +294,10 @@ impl Inner {
     }
 
     /// Takes out of the pool what is in a block or can never be in one.
-    fn drop_settled(&mut self, current: u32) -> Result<(), Error> {
+    fn drop_settled(&mut self, current: u32) {
         let mut pool = std::mem::take(&mut self.pool);
         pool.retain(|waiting| !self.included.contains_key(&waiting.extrinsic.hash) && self.born_in(waiting, current));
         self.pool = pool;
-        Ok(())
     }
 
     fn prune(&mut self) {

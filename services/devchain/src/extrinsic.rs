@@ -220,6 +220,8 @@ fn count_numbers(value: &Value) -> u64 {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
+    use proptest::prelude::*;
+
     use super::*;
 
     // From a real node of spec 461 (golden.json of the bittensor 11.3.0 source distribution): a transfer signed by Alice, with
@@ -271,6 +273,20 @@ mod tests {
                 let _ = Extrinsic::decode(&meta, &damaged);
             }
         }
+    }
+
+    #[test]
+    fn random_bytes_never_panic() {
+        let (meta, whole) = (meta(), bytes(TRANSFER));
+        let head = whole[2..whole.len() - 36].to_vec();
+        let known = [meta.commitment_call.pallet, meta.commitment_call.index, 1, 0];
+        let noise = prop::collection::vec(any::<u8>(), 0..200);
+        proptest!(|(noise in noise, kept in 0..=head.len(), committing in any::<bool>())| {
+            let call = if committing { &known[..] } else { &[] };
+            let body = [&head[..kept], call, &noise].concat();
+            let _ = Extrinsic::decode(&meta, &body.encode());
+            let _ = Extrinsic::decode(&meta, &noise);
+        });
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The rules by which a block changes the state: our own, after the real pallets.
 
+use parity_scale_codec::{Compact, Encode};
 use scale_value::{At as _, Value};
 
 use crate::{
@@ -32,13 +33,12 @@ impl Events {
     }
 
     pub(crate) fn encode(&self) -> Vec<u8> {
-        use parity_scale_codec::{Compact, Encode as _};
         [Compact(self.count).encode(), self.records.clone()].concat()
     }
 }
 
 /// What the control interface changes in a block.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Encode)]
 pub(crate) enum Edit {
     Register { uid: u16, account: [u8; 32], stake: u64 },
     RawCommitment { account: [u8; 32], bytes: Vec<u8> },

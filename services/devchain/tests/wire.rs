@@ -123,7 +123,7 @@ async fn nonsense_is_refused_and_the_server_lives_on() {
             serde_json::json!(["0xffffffffffffffffff"]),
             serde_json::json!([long]),
             serde_json::json!([format!("0x{long}"), "0x00"]),
-            serde_json::json!([["0x00"; 2_000]]),
+            serde_json::json!([vec!["0x00"; 2_000]]),
             serde_json::json!([{ "a": [1] }, {}]),
             serde_json::json!(["0x", 4_000_000_000_u64]),
             serde_json::json!(["\u{fc}\u{0}", "\u{fc}"]),

@@ -30,10 +30,18 @@ const SHOWN_PATH: usize = 200;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Peer(pub SocketAddr);
 
-/// How many requests may be under way at once.
-pub(crate) fn slots() -> Arc<Semaphore> {
-    const AT_ONCE: usize = 4096;
-    Arc::new(Semaphore::new(AT_ONCE))
+/// How many requests may be under way at once, and for how long.
+#[derive(Clone)]
+pub(crate) struct Limits {
+    slots: Arc<Semaphore>,
+    time: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        const AT_ONCE: usize = 4096;
+        Self { slots: Arc::new(Semaphore::new(AT_ONCE)), time: REQUEST_LIMIT }
+    }
 }
 
 /// The span, the log line and the figures. It stands outside of everything that can fail.
@@ -75,8 +83,8 @@ pub(crate) async fn observe(mut request: Request, next: Next) -> Response {
 }
 
 /// The limits, and the net under panics.
-pub(crate) async fn protect(State(slots): State<Arc<Semaphore>>, request: Request, next: Next) -> Response {
-    let Ok(_slot) = slots.try_acquire() else {
+pub(crate) async fn protect(State(limits): State<Limits>, request: Request, next: Next) -> Response {
+    let Ok(_slot) = limits.slots.try_acquire() else {
         return Problem::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "OVERLOADED",
@@ -86,7 +94,7 @@ pub(crate) async fn protect(State(slots): State<Arc<Semaphore>>, request: Reques
         .into_response();
     };
     let guarded = AssertUnwindSafe(next.run(request)).catch_unwind();
-    match tokio::time::timeout(REQUEST_LIMIT, guarded).await {
+    match tokio::time::timeout(limits.time, guarded).await {
         Ok(Ok(response)) => response,
         Ok(Err(panic)) => {
             let said = panic.downcast_ref::<&str>().copied().or(panic.downcast_ref::<String>().map(String::as_str));
@@ -124,11 +132,11 @@ mod tests {
 
     use super::*;
 
-    async fn ask(slots: Arc<Semaphore>, path: &str) -> (u16, String) {
+    async fn ask(limits: Limits, path: &str) -> (u16, String) {
         let router = Router::new()
             .route("/panics", get(|| async { if true { panic!("secret detail") } else { "" } }))
             .route("/hangs", get(std::future::pending::<&'static str>))
-            .layer(middleware::from_fn_with_state(slots, protect))
+            .layer(middleware::from_fn_with_state(limits, protect))
             .layer(middleware::from_fn(complete_exchange));
         let response = router.oneshot(Request::get(path).body(Body::empty()).unwrap()).await.unwrap();
         let status = response.status().as_u16();
@@ -138,21 +146,21 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_becomes_a_problem_without_its_words() {
-        let (status, body) = ask(slots(), "/panics").await;
+        let (status, body) = ask(Limits::default(), "/panics").await;
         assert_eq!(status, 500);
         assert!(body.contains("urn:kinitro:problem:internal") && !body.contains("secret"), "{body}");
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn a_request_that_takes_too_long_is_ended() {
-        let (status, body) = ask(slots(), "/hangs").await;
+        let (status, body) = ask(Limits { time: Duration::from_millis(20), ..Limits::default() }, "/hangs").await;
         assert_eq!(status, 408);
         assert!(body.contains("urn:kinitro:problem:request-timeout"), "{body}");
     }
 
     #[tokio::test]
     async fn more_requests_than_slots_are_refused() {
-        let (status, body) = ask(Arc::new(Semaphore::new(0)), "/hangs").await;
+        let (status, body) = ask(Limits { slots: Arc::new(Semaphore::new(0)), ..Limits::default() }, "/hangs").await;
         assert_eq!(status, 503);
         assert!(body.contains("urn:kinitro:problem:overloaded"), "{body}");
     }

@@ -9,7 +9,7 @@ use crate::{
     Config, Error,
     access::Access,
     health::Health,
-    observe::{observe, protect, slots},
+    observe::{Limits, observe, protect},
     scrape::Scrape,
     serve::serve,
     upstream::{CALL_LIMIT, Upstreams},
@@ -59,7 +59,7 @@ fn router(config: &Config, access: &Access) -> Result<Router, Error> {
     }
     Ok(transcoder
         .into_router()?
-        .layer(middleware::from_fn_with_state(slots(), protect))
+        .layer(middleware::from_fn_with_state(Limits::default(), protect))
         .layer(middleware::from_fn(observe))
         .layer(middleware::from_fn(complete_exchange)))
 }

@@ -16,7 +16,7 @@ use crate::{
     Error,
     registry::{FirstCommitments, assess},
     snapshot::Snapshot,
-    store::Store,
+    store::{Store, load_newest},
 };
 
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
@@ -77,7 +77,19 @@ impl Follower {
         }
     }
 
+    /// Shows what an earlier process stored, until this one has read a block.
+    async fn show_stored(&self) -> Result<(), Error> {
+        if self.view.borrow().snapshot.is_none()
+            && let Some(snapshot) = load_newest(&self.pool, self.netuid).await?
+        {
+            tracing::info!(block = %snapshot.block.number, "showing the stored miners until the chain is read");
+            self.view.send_replace(View { snapshot: Some(snapshot.into()), read_at: None });
+        }
+        Ok(())
+    }
+
     async fn follow(&self, pause: &mut Duration) -> Result<std::convert::Infallible, Error> {
+        self.show_stored().await?;
         let genesis = self.chain.genesis_hash().await?;
         let store = Store::new(self.pool.clone(), genesis, self.netuid);
         let mut progress = Progress { first: store.first_commitments().await?, last: store.load().await?, store };
@@ -108,14 +120,20 @@ impl Follower {
         let snapshot = Snapshot { block, observed_at: now(), netuid: self.netuid, miners: assessed.miners };
 
         let changed = progress.last.as_ref().is_none_or(|last| snapshot.differs_from(last));
+        let stored = match changed {
+            true => progress.store.save(&snapshot, &assessed.new_policies).await?,
+            false => progress.store.touch(&snapshot).await?,
+        };
+        if !stored {
+            tracing::info!(block = %block.number, "another replica was faster; what it stored counts from the next block on");
+            progress.first = progress.store.first_commitments().await?;
+            return Ok(());
+        }
         if changed {
-            progress.store.save(&snapshot, &assessed.new_policies).await?;
             progress.first.extend(assessed.new_policies);
             let count = |status: &str| snapshot.miners.iter().filter(|miner| miner.status.as_str() == status).count();
             let (active, invalid) = (count("active"), count("invalid"));
             tracing::info!(block = %block.number, miners = snapshot.miners.len(), active, invalid, "the miners changed");
-        } else {
-            progress.store.touch(&snapshot).await?;
         }
         metrics::gauge!("kinitro_ingestion_block").set(block.number.0 as f64);
         metrics::gauge!("kinitro_ingestion_miners").set(snapshot.miners.len() as f64);

@@ -77,7 +77,10 @@ fn committed(
 ) -> Miner {
     let data = match raw.data {
         Ok(data) => data,
-        Err(malformed) => return without_policy(neuron, Status::Invalid, malformed.to_string()),
+        Err(malformed) => {
+            let commit_block = raw.block.unwrap_or(NO_BLOCK);
+            return Miner { commit_block, ..without_policy(neuron, Status::Invalid, malformed.to_string()) };
+        }
     };
     let mut miner = match (parse_commitment(&data, Some(keys)), raw.block) {
         (Ok(commitment), Some(block)) => {
@@ -121,7 +124,8 @@ fn without_policy(neuron: Neuron, status: Status, status_reason: String) -> Mine
         uid: neuron.uid,
         hotkey: neuron.hotkey,
         status,
-        status_reason,
+        // Postgres takes no NUL in a text, and one that came with a reason would stop everybody.
+        status_reason: status_reason.replace(char::is_control, " "),
         repo: String::new(),
         revision: String::new(),
         endpoint: String::new(),

@@ -14,7 +14,6 @@ use crate::{
     Config, Error,
     follow::{Follower, View},
     service::Service,
-    store::load_newest,
 };
 
 /// Brings the schema `ingestion` up to date. Safe to call from several processes at once.
@@ -39,12 +38,7 @@ pub async fn start(config: Config, listener: TcpListener, supervisor: &Superviso
 
     let follower = Follower { chain, pool: pool.clone(), netuid: config.netuid, keys, view: sender };
     let stop = supervisor.draining();
-    let netuid = config.netuid;
-    let stored = pool.clone();
     supervisor.spawn("ingestion: follow the chain", async move {
-        if let Ok(Some(snapshot)) = load_newest(&stored, netuid).await {
-            follower.view.send_replace(View { snapshot: Some(snapshot.into()), read_at: None });
-        }
         follower.run(stop).await;
         Ok::<(), Error>(())
     });

@@ -40,26 +40,33 @@ impl Store {
     }
 
     /// Makes a snapshot the newest, in one transaction. `policies` are the first commitments that were not stored before.
-    pub async fn save(&self, snapshot: &Snapshot, policies: &[(PolicyKey, BlockNumber)]) -> Result<(), sqlx::Error> {
+    ///
+    /// False, with nothing changed, when another replica has stored a newer block or one of the policies meanwhile.
+    pub async fn save(&self, snapshot: &Snapshot, policies: &[(PolicyKey, BlockNumber)]) -> Result<bool, sqlx::Error> {
         let mut transaction = self.pool.begin().await?;
-        self.save_head(&mut transaction, snapshot).await?;
-        self.save_first_commitments(&mut transaction, policies).await?;
+        let newest = self.save_head(&mut transaction, snapshot).await?;
+        if !newest || !self.save_first_commitments(&mut transaction, policies).await? {
+            transaction.rollback().await?;
+            return Ok(false);
+        }
         self.save_miners(&mut transaction, &snapshot.miners).await?;
-        transaction.commit().await
+        transaction.commit().await?;
+        Ok(true)
     }
 
-    /// Notes that nothing changed up to a newer block.
-    pub async fn touch(&self, snapshot: &Snapshot) -> Result<(), sqlx::Error> {
+    /// Notes that nothing changed up to a newer block. False when another replica has stored a newer one meanwhile.
+    pub async fn touch(&self, snapshot: &Snapshot) -> Result<bool, sqlx::Error> {
         let mut connection = self.pool.acquire().await?;
         self.save_head(&mut connection, snapshot).await
     }
 
-    async fn save_head(&self, connection: &mut PgConnection, snapshot: &Snapshot) -> Result<(), sqlx::Error> {
+    async fn save_head(&self, connection: &mut PgConnection, snapshot: &Snapshot) -> Result<bool, sqlx::Error> {
         sqlx::query!(
             "INSERT INTO ingestion.heads (genesis_hash, netuid, block_number, block_hash, observed_at)
              VALUES ($1, $2, $3, $4, to_timestamp($5::double precision))
              ON CONFLICT (genesis_hash, netuid) DO UPDATE
-             SET block_number = excluded.block_number, block_hash = excluded.block_hash, observed_at = excluded.observed_at",
+             SET block_number = excluded.block_number, block_hash = excluded.block_hash, observed_at = excluded.observed_at
+             WHERE heads.block_number <= excluded.block_number",
             self.genesis,
             self.netuid,
             number(snapshot.block.number),
@@ -68,18 +75,17 @@ impl Store {
         )
         .execute(connection)
         .await
-        .map(drop)
+        .map(|done| done.rows_affected() == 1)
     }
 
     async fn save_first_commitments(
         &self,
         connection: &mut PgConnection,
         policies: &[(PolicyKey, BlockNumber)],
-    ) -> Result<(), sqlx::Error> {
+    ) -> Result<bool, sqlx::Error> {
         let hotkeys: Vec<String> = policies.iter().map(|(key, _)| key.hotkey().to_owned()).collect();
         let names: Vec<String> = policies.iter().map(|(key, _)| key.policy().to_owned()).collect();
         let blocks: Vec<i64> = policies.iter().map(|(_, block)| number(*block)).collect();
-        // Another replica may have been faster: what is stored stays.
         sqlx::query!(
             "INSERT INTO ingestion.first_commitments (genesis_hash, netuid, hotkey, policy, block_number)
              SELECT $1, $2, hotkey, policy, block_number
@@ -93,7 +99,7 @@ impl Store {
         )
         .execute(connection)
         .await
-        .map(drop)
+        .map(|done| done.rows_affected() == policies.len() as u64)
     }
 
     async fn save_miners(&self, connection: &mut PgConnection, miners: &[Miner]) -> Result<(), sqlx::Error> {
@@ -163,7 +169,13 @@ async fn load(pool: &PgPool, genesis: &str, netuid: i32) -> Result<Option<Snapsh
     .fetch_all(pool)
     .await?;
     let Some(head) = rows.first() else { return Ok(None) };
-    let Ok(hash) = head.block_hash.parse() else { return Ok(None) };
+    let Ok(hash) = head.block_hash.parse() else {
+        tracing::error!(
+            hash = head.block_hash,
+            "the stored hash of the newest block is damaged; the chain is read anew"
+        );
+        return Ok(None);
+    };
     let block_ref = BlockRef { number: block(head.block_number), hash };
     let observed_at = (head.observed_us.div_euclid(1_000_000), head.observed_us.rem_euclid(1_000_000) as i32 * 1000);
     let miners = rows

@@ -81,9 +81,10 @@ pub struct Listen {
 /// `kinitro up`.
 #[derive(Debug, Args)]
 pub struct UpArgs {
-    /// Where the private Postgres and Redis keep their data.
-    #[arg(long, default_value = ".kinitro")]
-    pub data_dir: PathBuf,
+    /// Where the private Postgres and Redis keep their data; by default `.kinitro` here, or `/var/lib/kinitro` when we are root and
+    /// the unprivileged user that Postgres runs as cannot get here.
+    #[arg(long)]
+    pub data_dir: Option<PathBuf>,
     /// Postgres to use instead of a private one.
     #[arg(long, env = "KINITRO_DATABASE_URL", hide_env_values = true)]
     pub database_url: Option<String>,
@@ -99,6 +100,9 @@ pub struct UpArgs {
     /// Who is on the development chain: a TOML file (see `kinitro devchain --help`).
     #[arg(long)]
     pub seed_file: Option<PathBuf>,
+    /// On the development chain: register four sample miners and serve their policies.
+    #[arg(long, conflicts_with = "seed_file")]
+    pub samples: bool,
     /// Port of the development chain.
     #[arg(long, default_value_t = 9944)]
     pub chain_port: u16,

@@ -9,6 +9,7 @@ mod effective;
 mod health;
 mod mesh;
 mod policy;
+mod samples;
 mod service;
 mod settings;
 mod up;

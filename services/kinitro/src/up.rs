@@ -5,16 +5,18 @@ use std::{
     io::Write as _,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     os::unix::fs::OpenOptionsExt as _,
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use anyhow::{Context as _, Result, bail};
 use serde_json::{Map, Value, json};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     cli::UpArgs,
     mesh::{Mesh, Plan},
+    samples::{self, SampleMiner},
     settings::Settings,
 };
 
@@ -25,8 +27,17 @@ const DEVELOPMENT: &str = "dev";
 pub async fn run(args: UpArgs, settings: Settings) -> Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let data_dir = args.data_dir.clone();
-    let plan = plan(args, settings)?;
+    let data_dir = match &args.data_dir {
+        Some(given) => given.clone(),
+        None => default_data_dir()?,
+    };
+    if args.samples && args.network != DEVELOPMENT {
+        bail!("--samples needs the development chain: leave --network out");
+    }
+    let miners = if args.samples { samples::sample_miners()? } else { Vec::new() };
+    let netuid = settings.devchain(Value::Null)?.netuid;
+    let netuid = args.netuid.unwrap_or(netuid);
+    let plan = plan(args, data_dir.clone(), settings, &miners)?;
     let key_file = data_dir.join("api-key");
     let authenticated = plan.gateway_flags.get("no_auth").is_none();
 
@@ -35,6 +46,10 @@ pub async fn run(args: UpArgs, settings: Settings) -> Result<()> {
         _ = terminate.recv() => bail!("stopped while starting"),
         _ = interrupt.recv() => bail!("stopped while starting"),
     };
+    let policies = CancellationToken::new();
+    if let Some(chain) = mesh.url("devchain").filter(|_| !miners.is_empty()) {
+        samples::serve_and_commit(&miners, chain, netuid, &policies).await?;
+    }
     print_screen(&mesh, &data_dir, authenticated.then_some(key_file.as_path()));
 
     let failure = tokio::select! {
@@ -51,22 +66,28 @@ pub async fn run(args: UpArgs, settings: Settings) -> Result<()> {
         _ = terminate.recv() => bail!("forced to stop"),
         _ = interrupt.recv() => bail!("forced to stop"),
     }
+    policies.cancel();
     match failure {
         Some(failure) => bail!(failure),
         None => Ok(()),
     }
 }
 
-fn plan(args: UpArgs, settings: Settings) -> Result<Plan> {
-    fs::create_dir_all(&args.data_dir)
-        .with_context(|| format!("cannot create the data directory {}", args.data_dir.display()))?;
+fn default_data_dir() -> Result<PathBuf> {
+    let here = kinitro_stores::postgres_can_reach(Path::new("."))?;
+    Ok(PathBuf::from(if here { ".kinitro" } else { "/var/lib/kinitro" }))
+}
+
+fn plan(args: UpArgs, data_dir: PathBuf, settings: Settings, miners: &[SampleMiner]) -> Result<Plan> {
+    fs::create_dir_all(&data_dir)
+        .with_context(|| format!("cannot create the data directory {}", data_dir.display()))?;
     let development = args.network == DEVELOPMENT;
 
     let mut gateway = Map::new();
     if args.no_auth {
         gateway.insert("no_auth".to_owned(), json!(true));
     } else if settings.gateway(Value::Null)?.api_key.is_none() {
-        gateway.insert("api_key".to_owned(), json!(api_key(&args.data_dir)?));
+        gateway.insert("api_key".to_owned(), json!(api_key(&data_dir)?));
     }
     let mut execution = Map::new();
     let in_flight = args.max_concurrent.map(|n| ("default_max_concurrent", json!(n)));
@@ -77,6 +98,9 @@ fn plan(args: UpArgs, settings: Settings) -> Result<Plan> {
 
     let mut devchain = Map::new();
     devchain.extend(args.netuid.map(|netuid| ("netuid".to_owned(), json!(netuid))));
+    if !miners.is_empty() {
+        devchain.insert("neurons".to_owned(), samples::neurons(miners));
+    }
     devchain.extend(args.seed_file.map(|file| ("seed_file".to_owned(), json!(file))));
     let mut ingestion = Map::new();
     if !development {
@@ -97,7 +121,7 @@ fn plan(args: UpArgs, settings: Settings) -> Result<Plan> {
         gateway.insert("host".to_owned(), json!(host));
     }
     Ok(Plan {
-        data_dir: args.data_dir,
+        data_dir,
         database_url: args.database_url,
         redis_url: args.redis_url,
         settings,

@@ -21,6 +21,5 @@ pub mod tasks;
 mod views;
 
 pub use config::{Config, MAX_EPISODES_PER_ENV};
-
 pub use error::Error;
 pub use server::{migrate, start};

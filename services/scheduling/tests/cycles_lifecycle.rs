@@ -22,8 +22,7 @@ async fn a_cycle_completes_when_all_tasks_have_results_and_is_scored_once() {
     let deployment = Deployment::new(2).await;
     let mut replica = deployment.start().await;
     let mut other = deployment.start().await;
-    // Long enough for the other replica to look several times meanwhile.
-    *deployment.script.slowness.lock().unwrap() = Duration::from_secs(3);
+    deployment.script.hold.send_replace(true);
 
     let started = replica.start_cycle().await.unwrap();
     assert_eq!((started.id, started.status.as_str(), started.tasks_total), (1, "running", 4));
@@ -32,6 +31,10 @@ async fn a_cycle_completes_when_all_tasks_have_results_and_is_scored_once() {
     assert!(started.completed_at.is_none());
 
     replica.play(|task| if task.miner_uid == 0 { success(task) } else { failure(task) }, 4).await;
+    deployment.script.asked_to_score().await;
+    // Meanwhile both replicas look at the cycle again.
+    tokio::time::sleep(Duration::from_millis(2500)).await;
+    deployment.script.hold.send_replace(false);
     let done = other.wait_for(1, "completed").await;
     assert_eq!((done.successes, done.failures, done.policy_faults, done.tasks_failed), (2, 2, 0, 0));
     assert_eq!((done.tasks_completed, done.tasks_pending, done.tasks_assigned), (4, 0, 0));
@@ -105,13 +108,14 @@ async fn cycles_follow_each_other_at_the_interval() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_timed_out_cycle_is_scored_with_its_gap() {
-    let mut deployment = Deployment::new(2).await;
-    deployment.config = Config { cycle_timeout_seconds: 3, task_stale_threshold_seconds: 2, ..deployment.config };
+    let deployment = Deployment::new(2).await;
     let mut replica = deployment.start().await;
     let started = replica.start_cycle().await.unwrap();
     let leased = replica.lease(3).await;
     assert_eq!(leased.len(), 3);
     replica.complete(leased[..2].iter().map(success).collect()).await;
+    let mut postgres = deployment.postgres().await;
+    sqlx::query("UPDATE scheduling.cycles SET deadline = now()").execute(&mut postgres).await.unwrap();
 
     let done = replica.wait_for(started.id, "timed_out").await;
     assert_eq!((done.tasks_completed, done.tasks_failed), (2, 2));

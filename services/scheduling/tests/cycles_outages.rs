@@ -28,9 +28,7 @@ async fn while_scoring_is_away_the_cycle_waits_and_is_scored_when_it_is_back() {
 
     deployment.script.refuse(Some(Status::unavailable("the database of scoring is away")));
     deployment.scoring.come_back().await;
-    while deployment.script.scored().is_empty() {
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    deployment.script.asked_to_score().await;
     assert_eq!(replica.cycle(Some(cycle.id)).await.unwrap().status, "scoring");
     deployment.script.refuse(None);
     replica.wait_for(cycle.id, "completed").await;
@@ -46,9 +44,7 @@ async fn a_cycle_that_scoring_refuses_is_kept_and_scored_after_a_restart() {
     deployment.script.refuse(Some(Status::invalid_argument("a number is not finite")));
     let cycle = replica.start_cycle().await.unwrap();
     replica.play(success, 2).await;
-    while deployment.script.scored().is_empty() {
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    deployment.script.asked_to_score().await;
     assert_eq!(replica.cycle(Some(cycle.id)).await.unwrap().status, "scoring");
     replica.drain().await;
 
@@ -107,12 +103,10 @@ async fn a_cycle_whose_last_result_came_before_a_crash_is_closed_after_it() {
 async fn a_connection_that_is_lost_while_scoring_repeats_it_and_counts_it_once() {
     let deployment = Deployment::new(1).await;
     let mut replica = deployment.start().await;
-    *deployment.script.slowness.lock().unwrap() = Duration::from_secs(1);
+    deployment.script.hold.send_replace(true);
     let cycle = replica.start_cycle().await.unwrap();
     replica.play(success, 2).await;
-    while deployment.script.scored().is_empty() {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    deployment.script.asked_to_score().await;
     let mut postgres = deployment.postgres().await;
     sqlx::query(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()",
@@ -120,6 +114,7 @@ async fn a_connection_that_is_lost_while_scoring_repeats_it_and_counts_it_once()
     .execute(&mut postgres)
     .await
     .unwrap();
+    deployment.script.hold.send_replace(false);
     replica.wait_for(cycle.id, "completed").await;
     let scored = deployment.script.scored();
     assert!(scored.len() >= 2, "the first answer came to nobody");
@@ -133,14 +128,12 @@ async fn a_connection_that_is_lost_while_scoring_repeats_it_and_counts_it_once()
 async fn a_drain_while_scoring_leaves_the_cycle_to_the_next_process() {
     let deployment = Deployment::new(1).await;
     let mut replica = deployment.start().await;
-    *deployment.script.slowness.lock().unwrap() = Duration::from_secs(3600);
+    deployment.script.hold.send_replace(true);
     let cycle = replica.start_cycle().await.unwrap();
     replica.play(success, 2).await;
-    while deployment.script.scored().is_empty() {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    deployment.script.asked_to_score().await;
     replica.drain().await;
-    *deployment.script.slowness.lock().unwrap() = Duration::ZERO;
+    deployment.script.hold.send_replace(false);
     let mut replica = deployment.start().await;
     replica.wait_for(cycle.id, "completed").await;
     replica.drain().await;

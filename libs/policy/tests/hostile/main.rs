@@ -85,8 +85,7 @@ async fn two_episodes_have_two_ids_and_two_connections() {
     let server = Server::start(good).await;
     let transport = transport(ACTION_TIMEOUT);
     let url = server.url();
-    let (first, second) =
-        tokio::join!(transport.open(&url, METAWORLD_ACTION), transport.open(&url, METAWORLD_ACTION));
+    let (first, second) = tokio::join!(transport.open(&url, METAWORLD_ACTION), transport.open(&url, METAWORLD_ACTION));
     assert_ne!(first.unwrap().episode_id(), second.unwrap().episode_id());
     assert_eq!(server.connections.load(Ordering::Relaxed), 2);
 }
@@ -203,6 +202,15 @@ async fn a_status_other_than_success_is_kept_with_the_first_bytes() {
     let endless = Reply::Endless(b"HTTP/1.1 503 Service Unavailable\r\n\r\n", vec![b'x'; 65536]);
     let (fault, _) = fault_within(ACTION_TIMEOUT, "/reset", endless).await;
     assert_eq!(fault.cause(), Cause::HttpStatus);
+}
+
+#[tokio::test]
+async fn an_error_page_does_not_carry_the_endpoint_into_the_evidence() {
+    for path in ["/reset", "/act"] {
+        let page = status("404 Not Found", "", b"nothing is deployed at 127.0.0.1");
+        let fault = fault(path, Reply::Raw(page)).await;
+        assert!(fault.evidence().ends_with("nothing is deployed at [endpoint]"), "{fault}");
+    }
 }
 
 #[tokio::test]

@@ -274,3 +274,27 @@ async fn a_guard_is_asked_before_the_body_is_read() {
     assert_eq!(get(&router, "/native").await.body, "here");
     assert_eq!(post(&router, "/native", "").await.json()["type"], "urn:kinitro:problem:method-not-allowed");
 }
+
+#[tokio::test]
+async fn a_service_that_hangs_is_504_at_the_deadline_of_the_client() {
+    let router = router().await;
+    for asked in ["50m", "0n"] {
+        let request = Request::get("/v1/fail?filter=hang").header("grpc-timeout", asked).body(Body::empty()).unwrap();
+        let answer = send(&router, request).await;
+        assert_eq!((answer.status, &answer.json()["type"]), (504, &"urn:kinitro:problem:deadline-exceeded".into()));
+    }
+}
+
+#[tokio::test]
+async fn the_deadline_of_the_route_holds_for_clients_that_ask_for_more_or_for_nonsense() {
+    let router = Transcoder::new(&DESCRIPTORS)
+        .unwrap()
+        .service(SERVICE, serve().await)
+        .timeout(std::time::Duration::from_millis(50))
+        .into_router()
+        .unwrap();
+    for asked in ["99999999H", "soon", "123456789m", ""] {
+        let request = Request::get("/v1/fail?filter=hang").header("grpc-timeout", asked).body(Body::empty()).unwrap();
+        assert_eq!(send(&router, request).await.status, 504, "{asked}");
+    }
+}

@@ -104,7 +104,12 @@ impl tower::Service<tonic::Request<Bytes>> for Echo {
 
     fn call(&mut self, request: tonic::Request<Bytes>) -> Self::Future {
         let answer = if self.fails { failure(&request) } else { Ok(tonic::Response::new(request.into_inner())) };
-        Box::pin(async move { answer })
+        Box::pin(async move {
+            if answer.as_ref().is_err_and(|status| status.message() == "hang") {
+                std::future::pending::<()>().await;
+            }
+            answer
+        })
     }
 }
 
@@ -119,6 +124,7 @@ fn failure(request: &tonic::Request<Bytes>) -> Result<tonic::Response<Bytes>, St
         "internal" => Err(with_reason(Code::Internal, "SECRET_REASON", "password is hunter2")),
         "plain" => Err(Status::already_exists("it is there")),
         "unavailable" => Err(with_reason(Code::Unavailable, "DATABASE_UNAVAILABLE", "the database is away")),
+        "hang" => Err(Status::unknown("hang")),
         "panic" => Err(Status::unknown("stack trace with paths")),
         "metadata" => {
             let seen: Vec<_> = ["traceparent", "x-request-id", "authorization", "grpc-timeout"]

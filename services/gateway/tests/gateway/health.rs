@@ -51,15 +51,14 @@ async fn postgres_going_down_is_named_with_those_who_miss_it() {
 
 #[tokio::test]
 async fn a_service_going_away_is_named_and_its_return_noticed() {
-    let mut house = House::build().await;
+    let house = House::build().await;
     house.health_becomes(200).await;
-    let address = house.scoring.stop().await;
-    house.scoring = Service::start(&["postgres"]).await;
+    house.scoring.cut(true);
     let answer = house.health_becomes(503).await;
     assert_eq!(answer.json()["services"]["scoring"], "unreachable");
     assert_eq!(answer.json()["reason"], "scoring: cannot be reached");
     assert_eq!(answer.json()["database"], "connected");
-    house.scoring = Service::start_at(address, &["postgres"]).await;
+    house.scoring.cut(false);
     house.health_becomes(200).await;
 }
 

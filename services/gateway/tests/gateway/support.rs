@@ -15,47 +15,45 @@ use kinitro_proto::{
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
-    task::JoinHandle,
+    sync::watch,
 };
-use tokio_util::sync::CancellationToken;
 use tonic::{Response, Status, body::Body, transport::server::TcpIncoming};
 use tonic_health::{ServingStatus, server::HealthReporter};
 use tonic_prost::ProstCodec;
 
 pub const KEY: &str = "correct-horse-battery-staple";
 
-/// A gRPC server with health and, for scheduling and scoring, a few answers.
+/// A gRPC server with health and, for scheduling and scoring, a few answers. It is reached through a relay that can be
+/// cut, so that its port stays its own while it is away.
 pub struct Service {
     pub address: SocketAddr,
     reporter: HealthReporter,
-    stop: CancellationToken,
-    task: JoinHandle<()>,
+    cut: watch::Sender<bool>,
 }
 
 impl Service {
     /// Starts at a free port, every name serving.
     pub async fn start(dependencies: &[&'static str]) -> Self {
-        Self::start_at("127.0.0.1:0".parse().unwrap(), dependencies).await
-    }
-
-    pub async fn start_at(address: SocketAddr, dependencies: &[&'static str]) -> Self {
-        let listener = TcpListener::bind(address).await.unwrap();
-        let address = listener.local_addr().unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let server = listener.local_addr().unwrap();
         let (reporter, health) = tonic_health::server::health_reporter();
         for name in dependencies {
             reporter.set_service_status(name, ServingStatus::Serving).await;
         }
         let routes = tonic::service::Routes::from(Router::new().fallback(answer)).add_service(health);
-        let stop = CancellationToken::new();
-        let stopped = stop.clone();
-        let task = tokio::spawn(async move {
-            tonic::transport::Server::builder()
-                .add_routes(routes)
-                .serve_with_incoming_shutdown(TcpIncoming::from(listener), stopped.cancelled_owned())
-                .await
-                .unwrap();
-        });
-        Self { address, reporter, stop, task }
+        tokio::spawn(
+            tonic::transport::Server::builder().add_routes(routes).serve_with_incoming(TcpIncoming::from(listener)),
+        );
+        let relay = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = relay.local_addr().unwrap();
+        let (cut, watched) = watch::channel(false);
+        tokio::spawn(pass_on(relay, server, watched));
+        Self { address, reporter, cut }
+    }
+
+    /// Away: connections are closed, and new ones as soon as they are made. Or back again.
+    pub fn cut(&self, away: bool) {
+        self.cut.send(away).unwrap();
     }
 
     /// Sets a dependency, and the whole with it, as the chassis does.
@@ -65,14 +63,23 @@ impl Service {
         self.reporter.set_service_status("", status).await;
     }
 
-    pub async fn stop(self) -> SocketAddr {
-        self.stop.cancel();
-        self.task.await.unwrap();
-        self.address
-    }
-
     fn url(&self) -> String {
         format!("http://{}", self.address)
+    }
+}
+
+async fn pass_on(relay: TcpListener, server: SocketAddr, cut: watch::Receiver<bool>) {
+    loop {
+        let (mut outside, _) = relay.accept().await.unwrap();
+        let mut cut = cut.clone();
+        tokio::spawn(async move {
+            let mut inside = TcpStream::connect(server).await.unwrap();
+            tokio::select! {
+                // Either side may hang up; that is no matter of the test.
+                _ = tokio::io::copy_bidirectional(&mut outside, &mut inside) => {}
+                _ = cut.wait_for(|away| *away) => {}
+            }
+        });
     }
 }
 

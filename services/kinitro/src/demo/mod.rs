@@ -3,7 +3,6 @@
 //! A fresh mesh with a development chain; four sample miners sign and submit commitments on it; one cycle plays their policies in
 //! MuJoCo; scores and weights are shown as REST returns them. Everything is stopped and removed at the end, also after an error or Ctrl-C.
 
-mod miners;
 mod report;
 mod rest;
 mod watch;
@@ -14,7 +13,6 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail};
-use kinitro_chain::ChainClient;
 use kinitro_proto::scheduling::v1::{StartCycleRequest, scheduling_service_client::SchedulingServiceClient};
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
@@ -23,9 +21,9 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     cli::DemoArgs,
     mesh::{Mesh, Plan},
+    samples::{self, SampleMiner},
     settings::Settings,
 };
-use miners::SampleMiner;
 use report::{Report, Stages};
 
 const NETUID: u16 = 1;
@@ -43,7 +41,7 @@ pub async fn run(args: DemoArgs) -> Result<()> {
     std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755))?;
 
     eprintln!("starting Postgres, Redis, a development chain and the services");
-    let miners = miners::sample_miners()?;
+    let miners = samples::sample_miners()?;
     let plan = Plan {
         data_dir: folder.path().join("data"),
         settings: Settings::default(),
@@ -52,7 +50,7 @@ pub async fn run(args: DemoArgs) -> Result<()> {
         ingestion_flags: json!({}),
         scoring_flags: json!({ "pareto_temperature": TEMPERATURE }),
         execution_flags: Some(json!({ "allow_private_endpoints": true, "use_images": args.images })),
-        devchain: Some((json!({ "netuid": NETUID, "block_ms": BLOCK_MS, "neurons": miners::neurons(&miners) }), 0)),
+        devchain: Some((json!({ "netuid": NETUID, "block_ms": BLOCK_MS, "neurons": samples::neurons(&miners) }), 0)),
         ..Plan::default()
     };
     let mut mesh = tokio::select! {
@@ -88,11 +86,7 @@ async fn play(
 ) -> Result<Report> {
     let clock = Instant::now();
     eprintln!("{} sample miners serve their policies and commit them on the chain", miners.len());
-    let chain = ChainClient::connect(&url("devchain")).await?;
-    for miner in miners {
-        let endpoint = miners::serve(miner.kind, stop.clone()).await?;
-        miner.commit(&chain, NETUID, &endpoint).await?;
-    }
+    samples::serve_and_commit(miners, &url("devchain"), NETUID, &stop).await?;
     let channel = kinitro_chassis::connect_lazy(&url("scheduling"))?;
     let mut scheduling = SchedulingServiceClient::new(channel);
     watch::miners_active(&url("gateway"), miners.len()).await?;

@@ -19,7 +19,11 @@ use kinitro_proto::{
         scoring_service_server::{ScoringService, ScoringServiceServer},
     },
 };
-use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
+use tokio::{
+    net::TcpListener,
+    sync::{oneshot, watch},
+    task::JoinHandle,
+};
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::{Request, Response, Status, transport::Server};
 
@@ -50,8 +54,8 @@ pub struct Script {
     pub miners: Mutex<Vec<Miner>>,
     /// Scoring answers with this instead of scoring.
     pub refusal: Mutex<Option<Status>>,
-    /// Scoring takes so long for an answer.
-    pub slowness: Mutex<Duration>,
+    /// While it is true, scoring holds its answers back.
+    pub hold: watch::Sender<bool>,
     /// Every request that scoring got, the refused ones too.
     pub scored: Mutex<Vec<ScoreCycleRequest>>,
 }
@@ -59,6 +63,13 @@ pub struct Script {
 impl Script {
     pub fn scored(&self) -> Vec<ScoreCycleRequest> {
         self.scored.lock().unwrap().clone()
+    }
+
+    /// Waits until scoring was asked; with `hold`, it is being asked then.
+    pub async fn asked_to_score(&self) {
+        while self.scored.lock().unwrap().is_empty() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 
     pub fn refuse(&self, refusal: Option<Status>) {
@@ -88,8 +99,7 @@ struct Scoring(Arc<Script>);
 impl ScoringService for Scoring {
     async fn score_cycle(&self, request: Request<ScoreCycleRequest>) -> Result<Response<ScoreCycleResponse>, Status> {
         self.0.scored.lock().unwrap().push(request.into_inner());
-        let slowness = *self.0.slowness.lock().unwrap();
-        tokio::time::sleep(slowness).await;
+        self.0.hold.subscribe().wait_for(|held| !held).await.unwrap();
         match self.0.refusal.lock().unwrap().clone() {
             Some(refusal) => Err(refusal),
             None => Ok(Response::new(ScoreCycleResponse::default())),

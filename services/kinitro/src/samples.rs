@@ -1,4 +1,4 @@
-//! The demo's miners: a key on the development chain and a sample policy each, the better ones first on the chain.
+//! Sample miners: a key on the development chain and a sample policy each, the better ones first on the chain.
 
 use anyhow::{Context as _, Result};
 use kinitro_chain::{ChainClient, Signer, Wait, write_commitment};
@@ -8,10 +8,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::policy::{self, Kind, ServeOptions};
 
-/// A miner of the demo; its place in the list is its uid.
+/// A sample miner; its place in the list is its uid.
 pub struct SampleMiner {
     pub name: &'static str,
-    pub kind: Kind,
+    kind: Kind,
     signer: Signer,
 }
 
@@ -30,8 +30,23 @@ pub fn neurons(miners: &[SampleMiner]) -> Value {
     miners.iter().enumerate().map(neuron).collect()
 }
 
+/// Serves every policy and commits it; returns when the last commitment is in a block.
+pub async fn serve_and_commit(
+    miners: &[SampleMiner],
+    chain_url: &str,
+    netuid: u16,
+    stop: &CancellationToken,
+) -> Result<()> {
+    let chain = ChainClient::connect(chain_url).await?;
+    for miner in miners {
+        let endpoint = serve(miner.kind, stop.clone()).await?;
+        miner.commit(&chain, netuid, &endpoint).await?;
+    }
+    Ok(())
+}
+
 /// Serves a policy on a free loopback port; the URL is what the miner commits.
-pub async fn serve(kind: Kind, stop: CancellationToken) -> Result<String> {
+async fn serve(kind: Kind, stop: CancellationToken) -> Result<String> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let url = format!("http://{}", listener.local_addr()?);
     let options = ServeOptions { kind, latency: std::time::Duration::ZERO };
@@ -45,7 +60,7 @@ pub async fn serve(kind: Kind, stop: CancellationToken) -> Result<String> {
 
 impl SampleMiner {
     /// Signs and submits the commitment, and waits until it is in a block.
-    pub async fn commit(&self, chain: &ChainClient, netuid: u16, endpoint: &str) -> Result<()> {
+    async fn commit(&self, chain: &ChainClient, netuid: u16, endpoint: &str) -> Result<()> {
         let endpoint = endpoint.parse().with_context(|| format!("`{endpoint}` is no endpoint"))?;
         let commitment = write_commitment(&format!("kinitro-samples/{}", self.name), "v1", &endpoint)?;
         chain

@@ -1,0 +1,8 @@
+//! Ingestion over its gRPC face, in front of a real development chain and a real Postgres.
+#![allow(clippy::unwrap_used)]
+
+mod changes;
+mod commitments;
+mod outages;
+mod replicas;
+mod support;

@@ -1,0 +1,114 @@
+//! The services that the queue's figures run through, and their stores, as `kinitro up` starts them: Postgres and Redis are private
+//! and durable, scheduling, scoring and the gateway are the real ones, each on a loopback port of its own, the gateway with its key.
+//!
+//! One part is a stand-in: ingestion, which has no part in what is measured, answers canned miners ([`Subnet`]).
+
+use std::{fs, os::unix::fs::PermissionsExt as _, time::Duration};
+
+use anyhow::{Context as _, Result};
+use kinitro_chassis::{GrpcServer, Supervisor};
+use kinitro_proto::{
+    ingestion::v1::ingestion_service_server::IngestionServiceServer,
+    scheduling::v1::scheduling_service_client::SchedulingServiceClient,
+};
+use kinitro_stores::{Postgres, Redis};
+use sqlx::PgPool;
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tonic::transport::Channel;
+
+use crate::neighbour::Subnet;
+
+const DRAIN: Duration = Duration::from_secs(10);
+
+/// Everything that runs. [`Self::stop`] it; a dropped one takes its stores with it all the same.
+pub struct Deployment {
+    /// Where scheduling answers gRPC.
+    pub scheduling_url: String,
+    /// Where the gateway answers REST.
+    pub gateway_url: String,
+    /// The gateway's key.
+    pub api_key: String,
+    /// The database of scheduling and scoring.
+    pub pool: PgPool,
+    /// Where Redis answers.
+    pub redis_url: String,
+    supervisor: Supervisor,
+    postgres: Postgres,
+    redis: Redis,
+    _directory: TempDir,
+}
+
+impl Deployment {
+    /// Starts everything for a subnet of so many miners.
+    pub async fn start(miners: u16) -> Result<Self> {
+        // On cargo's disk: a directory for temporary files may be in memory, where a durable commit costs nothing.
+        let directory = tempfile::Builder::new()
+            .prefix("bench-")
+            .permissions(fs::Permissions::from_mode(0o755))
+            .tempdir_in(env!("CARGO_TARGET_TMPDIR"))
+            .context("cannot create a directory for the stores")?;
+        let postgres = Postgres::start(&directory.path().join("postgres"), None).await?;
+        let redis = Redis::start(&directory.path().join("redis"), None).await?;
+        let (database_url, redis_url) = (postgres.url(), redis.url());
+        kinitro_scheduling::migrate(&database_url).await?;
+        kinitro_scoring::migrate(&database_url).await?;
+
+        let supervisor = Supervisor::new();
+        let (listener, ingestion_url) = bind().await?;
+        GrpcServer::new("ingestion")
+            .add_service(IngestionServiceServer::new(Subnet::new(miners)))
+            .serve(listener, &supervisor)?;
+
+        let (listener, scoring_url) = bind().await?;
+        let config = kinitro_scoring::Config { database_url: database_url.clone(), ..Default::default() };
+        kinitro_scoring::start(config, listener, &supervisor).await?;
+
+        let (listener, scheduling_url) = bind().await?;
+        let config = kinitro_scheduling::Config {
+            database_url: database_url.clone(),
+            redis_url: redis_url.clone(),
+            ingestion_url: ingestion_url.clone(),
+            scoring_url: scoring_url.clone(),
+            on_demand: true,
+            ..Default::default()
+        };
+        kinitro_scheduling::start(config, listener, &supervisor).await?;
+
+        let (listener, gateway_url) = bind().await?;
+        let api_key = uuid::Uuid::new_v4().simple().to_string();
+        let config = kinitro_gateway::Config {
+            api_key: Some(api_key.clone()),
+            ingestion_url,
+            scoring_url,
+            scheduling_url: scheduling_url.clone(),
+            ..Default::default()
+        };
+        kinitro_gateway::start(config, listener, &supervisor).await?;
+
+        let pool = PgPool::connect(&database_url).await?;
+        let _directory = directory;
+        Ok(Self { scheduling_url, gateway_url, api_key, pool, redis_url, supervisor, postgres, redis, _directory })
+    }
+
+    /// An operator's client of scheduling.
+    pub fn scheduling(&self) -> Result<SchedulingServiceClient<Channel>> {
+        Ok(SchedulingServiceClient::new(kinitro_chassis::connect_lazy(&self.scheduling_url)?))
+    }
+
+    /// Stops everything. An error names the first service that ended before, or did not end now.
+    pub async fn stop(self) -> Result<()> {
+        self.pool.close().await;
+        self.supervisor.shutdown();
+        self.supervisor.join(DRAIN).await?;
+        self.redis.stop().await?;
+        self.postgres.stop().await?;
+        Ok(())
+    }
+}
+
+async fn bind() -> Result<(TcpListener, String)> {
+    let listener = TcpListener::bind("127.0.0.1:0").await.context("cannot bind a loopback port")?;
+    let url = format!("http://{}", listener.local_addr()?);
+    Ok((listener, url))
+}
