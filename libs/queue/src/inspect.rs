@@ -40,7 +40,7 @@ impl WorkQueue {
     pub async fn depth(&self, env_ids: &[EnvId]) -> Result<Vec<Depth>, QueueError> {
         at_most("environments", env_ids.len(), SCAN)?;
         let mut call = DEPTH.prepare_invoke();
-        call.key(&self.keys.environments).arg(&self.keys.work);
+        call.key(&self.keys.live.environments).arg(&self.keys.live.work);
         for env_id in env_ids {
             call.arg(env_id.as_str());
         }
@@ -74,7 +74,8 @@ impl WorkQueue {
 
     /// The environments that have entries.
     pub async fn environments(&self) -> Result<Vec<EnvId>, QueueError> {
-        let names: Vec<String> = self.connection.command(redis::cmd("SMEMBERS").arg(&self.keys.environments)).await?;
+        let names: Vec<String> =
+            self.connection.command(redis::cmd("SMEMBERS").arg(&self.keys.live.environments)).await?;
         names
             .into_iter()
             .map(|name| name.parse().ok())
@@ -84,7 +85,7 @@ impl WorkQueue {
 
     /// One page of an environment's tasks, waiting and leased, in no order, and where the next page begins (0: there is none). A task may come twice.
     pub async fn tasks(&self, env_id: &EnvId, cursor: u64) -> Result<(Vec<TaskId>, u64), QueueError> {
-        let key = format!("{}{env_id}", self.keys.entries);
+        let key = format!("{}{env_id}", self.keys.live.entries);
         let mut command = redis::cmd("HSCAN");
         command.arg(key).arg(cursor).arg("COUNT").arg(SCAN);
         let (next, pairs): (u64, Vec<Vec<u8>>) = self.connection.command(&command).await?;
@@ -101,7 +102,7 @@ impl WorkQueue {
             let positions = group.positions.chunks(packed::CHUNK);
             for (ids, positions) in packed::chunks(&group.ids).zip(positions) {
                 let mut command = redis::cmd("HMGET");
-                command.arg(format!("{}{}", self.keys.entries, group.env_id));
+                command.arg(format!("{}{}", self.keys.live.entries, group.env_id));
                 for id in ids.as_chunks::<16>().0 {
                     command.arg(&id[..]);
                 }
@@ -116,7 +117,10 @@ impl WorkQueue {
     /// Forgets all work of the deployment, leased or not. For resetting a deployment: scheduling enqueues again what is open in Postgres.
     pub async fn clear(&self) -> Result<(), QueueError> {
         let mut call = CLEAR.prepare_invoke();
-        call.key(&self.keys.environments).key(&self.keys.cursors).arg(&self.keys.work).arg(&self.keys.entries);
+        call.key(&self.keys.live.environments)
+            .key(&self.keys.cursors)
+            .arg(&self.keys.live.work)
+            .arg(&self.keys.live.entries);
         self.connection.invoke::<u64>(&call).await.map(|_| ())
     }
 }

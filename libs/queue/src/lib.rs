@@ -14,6 +14,7 @@
 //! | `{prefix}:environments` | set | the environments that have entries |
 //! | `{prefix}:cursors` | hash | environment → where the search for expired leases goes on |
 //! | `{prefix}:executors` | sorted set | executor → when it was last heard of (ms) |
+//! | `{prefix}:staged:…` | | work that is not visible yet; expires |
 //! | `{prefix}:events` | stream | the event bus |
 //!
 //! One stream an *environment*, although a family would be the natural unit: executors may ask for single environments, and a
@@ -39,10 +40,12 @@ mod error;
 mod event;
 mod inspect;
 mod packed;
+mod stage;
 mod work;
 
 pub use bus::{EventBus, EventId, Received, Start};
 pub use error::QueueError;
 pub use event::{Event, EventKind};
 pub use inspect::{ActiveExecutor, Depth};
+pub use stage::Staged;
 pub use work::{Completed, Holding, LeaseBatch, Leased, WorkQueue};

@@ -17,7 +17,7 @@ use crate::{
     packed::{self, CHUNK},
 };
 
-pub(crate) const GROUP: &str = "executors";
+const GROUP: &str = "executors";
 /// How many tasks one lease call may ask for.
 const MAX_LEASE: usize = 1000;
 /// How many environments one call may name.
@@ -41,11 +41,18 @@ pub struct WorkQueue {
 
 /// The keys that do not depend on an environment, and the prefixes of those that do.
 pub(crate) struct Keys {
+    pub(crate) prefix: String,
+    pub(crate) live: Place,
+    pub(crate) cursors: String,
+    pub(crate) executors: String,
+}
+
+/// Where entries are written: the queue itself, or a place beside it.
+#[derive(Debug)]
+pub(crate) struct Place {
     pub(crate) work: String,
     pub(crate) entries: String,
     pub(crate) environments: String,
-    pub(crate) cursors: String,
-    pub(crate) executors: String,
 }
 
 /// A task that was leased.
@@ -100,9 +107,12 @@ impl WorkQueue {
         Ok(Self {
             connection: Connection::new(url)?,
             keys: Arc::new(Keys {
-                work: format!("{prefix}:work:"),
-                entries: format!("{prefix}:entries:"),
-                environments: format!("{prefix}:environments"),
+                prefix: prefix.to_owned(),
+                live: Place {
+                    work: format!("{prefix}:work:"),
+                    entries: format!("{prefix}:entries:"),
+                    environments: format!("{prefix}:environments"),
+                },
                 cursors: format!("{prefix}:cursors"),
                 executors: format!("{prefix}:executors"),
             }),
@@ -121,14 +131,18 @@ impl WorkQueue {
 
     /// Adds tasks in the order given, within each environment. What the queue already has is left where it is. Answers how many were new.
     pub async fn enqueue(&self, tasks: &[(TaskId, EnvId)]) -> Result<u64, QueueError> {
+        self.add(&self.keys.live, tasks).await
+    }
+
+    pub(crate) async fn add(&self, place: &Place, tasks: &[(TaskId, EnvId)]) -> Result<u64, QueueError> {
         let groups = packed::by_environment(tasks);
         let mut calls = Vec::new();
         for group in &groups {
             for ids in packed::chunks(&group.ids) {
                 let mut call = ENQUEUE.prepare_invoke();
-                call.key(format!("{}{}", self.keys.work, group.env_id))
-                    .key(format!("{}{}", self.keys.entries, group.env_id))
-                    .key(&self.keys.environments)
+                call.key(format!("{}{}", place.work, group.env_id))
+                    .key(format!("{}{}", place.entries, group.env_id))
+                    .key(&place.environments)
                     .arg(GROUP)
                     .arg(group.env_id.as_str())
                     .arg(ids);
@@ -166,11 +180,11 @@ impl WorkQueue {
         let lease_ms = u64::try_from(lease.as_millis()).unwrap_or(u64::MAX);
         let turn = self.turn.fetch_add(1, Ordering::Relaxed) % MAX_ENVIRONMENTS;
         let mut call = LEASE.prepare_invoke();
-        call.key(&self.keys.environments)
+        call.key(&self.keys.live.environments)
             .key(&self.keys.executors)
             .key(&self.keys.cursors)
             .arg(GROUP)
-            .arg(&self.keys.work)
+            .arg(&self.keys.live.work)
             .arg(executor.as_str())
             .arg(count)
             .arg(lease_ms)
@@ -196,8 +210,8 @@ impl WorkQueue {
             let mut call = HEARTBEAT.prepare_invoke();
             call.key(&self.keys.executors)
                 .arg(GROUP)
-                .arg(&self.keys.work)
-                .arg(&self.keys.entries)
+                .arg(&self.keys.live.work)
+                .arg(&self.keys.live.entries)
                 .arg(executor.as_str());
             for group in &groups {
                 call.arg(group.env_id.as_str()).arg(&group.ids[..]);
@@ -224,11 +238,11 @@ impl WorkQueue {
         let mut completed = Completed { removed: 0, empty: false };
         for tasks in tasks.chunks(CHUNK) {
             let mut call = COMPLETE.prepare_invoke();
-            call.key(&self.keys.environments)
+            call.key(&self.keys.live.environments)
                 .key(&self.keys.cursors)
                 .arg(GROUP)
-                .arg(&self.keys.work)
-                .arg(&self.keys.entries);
+                .arg(&self.keys.live.work)
+                .arg(&self.keys.live.entries);
             for group in packed::by_environment(tasks) {
                 call.arg(group.env_id.as_str()).arg(&group.ids[..]);
             }
@@ -244,10 +258,10 @@ impl WorkQueue {
         let mut released = 0;
         for tasks in tasks.chunks(CHUNK) {
             let mut call = RELEASE.prepare_invoke();
-            call.key(&self.keys.environments)
+            call.key(&self.keys.live.environments)
                 .arg(GROUP)
-                .arg(&self.keys.work)
-                .arg(&self.keys.entries)
+                .arg(&self.keys.live.work)
+                .arg(&self.keys.live.entries)
                 .arg(executor.as_str());
             for group in packed::by_environment(tasks) {
                 call.arg(group.env_id.as_str()).arg(&group.ids[..]);

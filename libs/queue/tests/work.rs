@@ -312,3 +312,27 @@ async fn oversized_calls_are_refused() {
     let error = queue.lease(&executor("a"), &[], 1001, LONG).await.unwrap_err();
     assert!(matches!(error, QueueError::TooMany { limit: 1000, .. }), "{error:?}");
 }
+
+#[tokio::test]
+async fn staged_work_becomes_visible_when_it_is_published_and_beside_other_work_too() {
+    let queue = queue().await;
+    let (push, reach) = (tasks("push-v3", 1200), tasks("reach-v3", 5));
+    let staged = queue.stage([push.clone(), reach.clone()].concat()).await.unwrap();
+    assert_eq!(queue.environments().await.unwrap(), []);
+    assert_eq!(lease(&queue, "a", 10, EXPIRED).await, []);
+    // One environment has work already, one task of it the same.
+    let other = tasks("reach-v3", 1);
+    queue.enqueue(&[other.clone(), reach[..1].to_vec()].concat()).await.unwrap();
+    assert_eq!(queue.publish(&staged).await.unwrap(), 1204);
+    assert_eq!(queue.publish(&staged).await.unwrap(), 0);
+    let leased = queue.lease(&executor("a"), &[env("push-v3")], 1000, LONG).await.unwrap().leased;
+    assert_eq!(
+        leased.iter().map(|task| task.task_id).collect::<Vec<_>>(),
+        push[..1000].iter().map(|task| task.0).collect::<Vec<_>>()
+    );
+    let rest = queue.lease(&executor("a"), &[env("reach-v3")], 1000, LONG).await.unwrap();
+    let ids: Vec<_> = rest.leased.iter().map(|task| task.task_id).collect();
+    assert_eq!(ids, other.iter().chain(&reach).map(|task| task.0).collect::<Vec<_>>());
+    assert_eq!(rest.waiting, 200);
+    assert!(queue.missing(&[push, reach].concat()).await.unwrap().is_empty());
+}

@@ -102,17 +102,22 @@ impl Follower {
             // After a pause there are many; only the newest says who is to be evaluated.
             let head = self.chain.finalized_head().await?;
             let newest = if head.number > block.number { head } else { block };
-            self.read(newest, &mut progress).await?;
+            while !self.read(newest, &mut progress).await? {
+                tracing::info!(block = %newest.number, "another replica was faster; reading again, knowing what it stored");
+                progress.first = progress.store.first_commitments().await?;
+                progress.last = progress.store.load().await?;
+            }
             done = Some(newest.number);
             *pause = FIRST_PAUSE;
         }
     }
 
-    async fn read(&self, block: BlockRef, progress: &mut Progress) -> Result<(), Error> {
+    /// Reads one block, stores and shows it. False when the store knows more than `progress`.
+    async fn read(&self, block: BlockRef, progress: &mut Progress) -> Result<bool, Error> {
         if let Some(last) = progress.last.as_ref().filter(|last| last.block.number > block.number) {
             let (known, node) = (last.block.number, block.number);
             tracing::warn!(%known, %node, "the node is behind what was read before; waiting for it");
-            return Ok(());
+            return Ok(true);
         }
         let neurons = self.chain.neurons_at(block.hash, self.netuid).await?;
         let commitments = self.chain.commitments_at(block.hash, self.netuid).await?;
@@ -125,9 +130,7 @@ impl Follower {
             false => progress.store.touch(&snapshot).await?,
         };
         if !stored {
-            tracing::info!(block = %block.number, "another replica was faster; what it stored counts from the next block on");
-            progress.first = progress.store.first_commitments().await?;
-            return Ok(());
+            return Ok(false);
         }
         if changed {
             progress.first.extend(assessed.new_policies);
@@ -139,7 +142,7 @@ impl Follower {
         metrics::gauge!("kinitro_ingestion_miners").set(snapshot.miners.len() as f64);
         progress.last = Some(snapshot.clone());
         self.view.send_replace(View { snapshot: Some(Arc::new(snapshot)), read_at: Some(Instant::now()) });
-        Ok(())
+        Ok(true)
     }
 }
 

@@ -9,7 +9,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -82,58 +82,63 @@ fn plan(args: UpArgs, data_dir: PathBuf, settings: Settings, miners: &[SampleMin
     fs::create_dir_all(&data_dir)
         .with_context(|| format!("cannot create the data directory {}", data_dir.display()))?;
     let development = args.network == DEVELOPMENT;
-
-    let mut gateway = Map::new();
-    if args.no_auth {
-        gateway.insert("no_auth".to_owned(), json!(true));
-    } else if settings.gateway(Value::Null)?.api_key.is_none() {
-        gateway.insert("api_key".to_owned(), json!(api_key(&data_dir)?));
-    }
-    let mut execution = Map::new();
-    let in_flight = args.max_concurrent.map(|n| ("default_max_concurrent", json!(n)));
-    let images = args.no_images.then(|| ("use_images", json!(false)));
-    // On a development chain policies are served on this machine.
-    let private = (args.allow_private_endpoints || development).then(|| ("allow_private_endpoints", json!(true)));
-    execution.extend([in_flight, images, private].into_iter().flatten().map(|(name, value)| (name.to_owned(), value)));
-
-    let mut devchain = Map::new();
-    devchain.extend(args.netuid.map(|netuid| ("netuid".to_owned(), json!(netuid))));
-    if !miners.is_empty() {
-        devchain.insert("neurons".to_owned(), samples::neurons(miners));
-    }
-    devchain.extend(args.seed_file.map(|file| ("seed_file".to_owned(), json!(file))));
-    let mut ingestion = Map::new();
-    if !development {
-        ingestion.insert("network".to_owned(), json!(args.network));
-        ingestion.extend(args.netuid.map(|netuid| ("netuid".to_owned(), json!(netuid))));
-    }
-    let mut scheduling = Map::new();
-    scheduling.extend(args.eval_interval.map(|seconds| ("eval_interval_seconds".to_owned(), json!(seconds))));
-    scheduling.extend(args.episodes_per_env.map(|n| ("episodes_per_env".to_owned(), json!(n))));
-    scheduling.extend(args.on_demand.then(|| ("on_demand".to_owned(), json!(true))));
-
     let host = args.listen.host.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
-    let gateway_address = args.listen.port.map(|port| SocketAddr::new(host, port));
-    if args.listen.host.is_some() && gateway_address.is_none() {
+    let address = args.listen.port.map(|port| SocketAddr::new(host, port));
+    if args.listen.host.is_some() && address.is_none() {
         bail!("--host needs --port");
     }
-    if gateway_address.is_some() {
-        gateway.insert("host".to_owned(), json!(host));
-    }
+    let own_key = !args.no_auth && settings.gateway(Value::Null)?.api_key.is_none();
+    let netuid = args.netuid.map(Value::from);
     Ok(Plan {
-        data_dir,
+        gateway: address,
+        gateway_flags: flags([
+            ("host", address.map(|address| json!(address.ip()))),
+            ("no_auth", yes(args.no_auth)),
+            ("api_key", if own_key { Some(json!(api_key(&data_dir)?)) } else { None }),
+        ]),
+        scheduling_flags: flags([
+            ("eval_interval_seconds", args.eval_interval.map(Value::from)),
+            ("episodes_per_env", args.episodes_per_env.map(Value::from)),
+            ("on_demand", yes(args.on_demand)),
+        ]),
+        ingestion_flags: match development {
+            // The mesh adds where the development chain listens, and its subnet.
+            true => json!({}),
+            false => flags([("network", Some(json!(args.network))), ("netuid", netuid.clone())]),
+        },
+        scoring_flags: json!({}),
+        execution_flags: (!args.no_executor).then(|| {
+            flags([
+                ("default_max_concurrent", args.max_concurrent.map(Value::from)),
+                ("use_images", args.no_images.then_some(Value::Bool(false))),
+                // On a development chain policies are served on this machine.
+                ("allow_private_endpoints", yes(args.allow_private_endpoints || development)),
+            ])
+        }),
+        devchain: development.then(|| {
+            let neurons = (!miners.is_empty()).then(|| samples::neurons(miners));
+            let flags = flags([
+                ("netuid", netuid),
+                ("seed_file", args.seed_file.map(|file| json!(file))),
+                ("neurons", neurons),
+            ]);
+            (flags, args.chain_port)
+        }),
         database_url: args.database_url,
         redis_url: args.redis_url,
+        data_dir,
         settings,
-        gateway: gateway_address,
-        gateway_flags: gateway.into(),
-        scheduling_flags: scheduling.into(),
-        ingestion_flags: ingestion.into(),
-        scoring_flags: json!({}),
-        execution_flags: (!args.no_executor).then_some(execution.into()),
-        devchain: development.then_some((devchain.into(), args.chain_port)),
         well_known_ports: true,
     })
+}
+
+/// Flags that were given, as fields of a configuration.
+fn flags<const N: usize>(fields: [(&str, Option<Value>); N]) -> Value {
+    fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
+}
+
+fn yes(given: bool) -> Option<Value> {
+    given.then_some(Value::Bool(true))
 }
 
 /// The API key of this data directory, made at the first start.

@@ -12,9 +12,10 @@ const ENVS: [&str; 3] = ["metaworld/reach-v3", "metaworld/push-v3", "metaworld/d
 
 async fn create(pool: &PgPool, tasks: &Tasks) -> (i64, f64, f64, f64) {
     sqlx::query("UPDATE scheduling.cycles SET state = 'cancelled'").execute(pool).await.unwrap();
-    let id: i64 = sqlx::query_scalar("INSERT INTO scheduling.cycles (block_number, state, secret, episodes_per_env, env_ids, tasks_total, deadline) VALUES (7, 'running', decode(repeat('07', 32), 'hex'), 1, '{}', 20000, now() + interval '1 hour') RETURNING id").fetch_one(pool).await.unwrap();
+    let mut tx = pool.begin().await.unwrap();
+    let id: i64 = sqlx::query_scalar("INSERT INTO scheduling.cycles (block_number, state, secret, episodes_per_env, env_ids, tasks_total, deadline) VALUES (7, 'running', decode(repeat('07', 32), 'hex'), 1, '{}', 20000, now() + interval '1 hour') RETURNING id").fetch_one(&mut *tx).await.unwrap();
     for uid in 0..20 {
-        sqlx::query("INSERT INTO scheduling.cycle_miners (cycle_id, uid, hotkey, endpoint, repo, revision, first_commit_block) VALUES ($1, $2, '5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY', 'https://d3b07384-d9a0-4c9b-8f5e-0123456789ab.deployments.basilica.ai', 'user/repo', 'abcdef01', 1)").bind(id).bind(uid).execute(pool).await.unwrap();
+        sqlx::query("INSERT INTO scheduling.cycle_miners (cycle_id, uid, hotkey, endpoint, repo, revision, first_commit_block) VALUES ($1, $2, '5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY', 'https://d3b07384-d9a0-4c9b-8f5e-0123456789ab.deployments.basilica.ai', 'user/repo', 'abcdef01', 1)").bind(id).bind(uid).execute(&mut *tx).await.unwrap();
     }
     let t0 = Instant::now();
     let mut new = Vec::new();
@@ -28,11 +29,11 @@ async fn create(pool: &PgPool, tasks: &Tasks) -> (i64, f64, f64, f64) {
     }
     fair_order(&mut new);
     let t1 = Instant::now();
-    let mut tx = pool.begin().await.unwrap();
-    Tasks::insert(&mut tx, CycleId(id as u64), &new).await.unwrap();
+    let (staged, inserted) = tokio::join!(tasks.stage(&new), Tasks::insert(&mut tx, CycleId(id as u64), &new));
+    inserted.unwrap();
     tx.commit().await.unwrap();
     let t2 = Instant::now();
-    assert_eq!(tasks.enqueue(&new).await.unwrap(), 20_000);
+    assert_eq!(tasks.publish(&staged.unwrap()).await.unwrap(), 20_000);
     (id, (t1 - t0).as_secs_f64(), (t2 - t1).as_secs_f64(), t2.elapsed().as_secs_f64())
 }
 

@@ -8,7 +8,8 @@ local tasks = {}
 for at = 1, #packed, 16 do tasks[#tasks + 1] = string.sub(packed, at, at + 15) end
 if #tasks == 0 then return 0 end
 
-local known = redis.call('HMGET', index, unpack(tasks))
+local known = {}
+if redis.call('EXISTS', index) == 1 then known = redis.call('HMGET', index, unpack(tasks)) end
 local added, fresh = {}, {}
 for i, task in ipairs(tasks) do
   if not known[i] and not added[task] then

@@ -97,7 +97,7 @@ impl Tasks {
             );
             metrics::counter!("kinitro_determinism_alarms_total").increment(1);
             let cycle_id = CycleId(stored.cycle_id.unsigned_abs());
-            self.publish(EventKind::Disagreement { cycle_id, task_id: TaskId(stored.id) }).await;
+            self.tell(EventKind::Disagreement { cycle_id, task_id: TaskId(stored.id) }).await;
         }
         Ok(())
     }

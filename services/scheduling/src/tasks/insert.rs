@@ -1,6 +1,7 @@
 //! Creating tasks: rows by `COPY`, then entries in the queue.
 
 use kinitro_domain::{CycleId, EnvId, TaskId};
+use kinitro_queue::Staged;
 use sqlx::PgConnection;
 
 use super::{NewTask, TaskError, Tasks};
@@ -39,20 +40,50 @@ impl Tasks {
         Ok(())
     }
 
+    /// Writes tasks to Redis beside the queue, while their rows are still being written: [`publish`](Self::publish) makes them available
+    /// after the commit, or nobody does. None when Redis is away.
+    pub async fn stage(&self, tasks: &[NewTask]) -> Option<Staged> {
+        match self.queue.stage(keys(tasks)).await {
+            Ok(staged) => Some(staged),
+            Err(error) => {
+                tracing::warn!(%error, "tasks could not be staged");
+                None
+            }
+        }
+    }
+
+    /// Makes staged tasks available. Call it after the commit; if it fails, the reconciler does it.
+    ///
+    /// # Errors
+    ///
+    /// [`TaskError::Queue`].
+    pub async fn publish(&self, staged: &Staged) -> Result<u64, TaskError> {
+        let added = self.queue.publish(staged).await?;
+        self.arrived(added);
+        Ok(added)
+    }
+
     /// Puts committed tasks into the queue, to be served in the order given. Call it after the commit; if it fails, the reconciler does it.
     ///
     /// # Errors
     ///
     /// [`TaskError::Queue`].
     pub async fn enqueue(&self, tasks: &[NewTask]) -> Result<u64, TaskError> {
-        let tasks: Vec<(TaskId, EnvId)> = tasks.iter().map(|task| (task.id, task.env_id.clone())).collect();
-        let added = self.queue.enqueue(&tasks).await?;
+        let added = self.queue.enqueue(&keys(tasks)).await?;
+        self.arrived(added);
+        Ok(added)
+    }
+
+    fn arrived(&self, added: u64) {
         if added > 0 {
             self.arrivals.notify_waiters();
         }
         metrics::counter!("kinitro_tasks_enqueued_total").increment(added);
-        Ok(added)
     }
+}
+
+fn keys(tasks: &[NewTask]) -> Vec<(TaskId, EnvId)> {
+    tasks.iter().map(|task| (task.id, task.env_id.clone())).collect()
 }
 
 fn too_large(field: &'static str) -> TaskError {

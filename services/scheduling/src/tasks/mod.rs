@@ -172,12 +172,12 @@ impl Tasks {
         }
         self.completed.notify_one();
         for DeadTask { id, cycle_id, uid, env_id, cause } in dead {
-            self.publish(EventKind::DeadLetter { cycle_id, task_id: id, uid, env_id, cause }).await;
+            self.tell(EventKind::DeadLetter { cycle_id, task_id: id, uid, env_id, cause }).await;
         }
     }
 
     /// Events are for showing: one that is lost changes nothing.
-    async fn publish(&self, kind: EventKind) {
+    async fn tell(&self, kind: EventKind) {
         if let Err(error) = self.events.publish(&Event::now(kind)).await {
             tracing::warn!(%error, "an event is lost");
         }

@@ -1,0 +1,44 @@
+//! What every route answers while the service behind it is away.
+
+use insta::assert_snapshot;
+
+use crate::house::{House, Plan, run};
+
+#[test]
+fn a_route_is_unavailable_while_its_service_is_away_and_the_others_go_on() {
+    run(async {
+        let mut house = House::build(Plan::default()).await;
+        assert_eq!(house.get("/health").await.status, 200);
+
+        house.stop("scoring").await;
+        let weights = house.get("/v1/weights/latest").await.shown();
+        assert_snapshot!(weights, @"");
+        for path in ["/v1/weights/7", "/v1/scores/latest", "/v1/scores/1"] {
+            assert_eq!(house.get(path).await.shown(), weights, "{path}");
+        }
+        let unwell = house.get_when("/health", "scoring is missed", |answer| answer.status == 503).await;
+        assert_snapshot!(unwell.shown(), @"");
+        for path in ["/v1/status", "/v1/miners", "/v1/environments", "/v1/tasks/stats", "/metrics"] {
+            assert_eq!(house.get(path).await.status, 200, "{path}");
+        }
+
+        house.stop("ingestion").await;
+        assert_snapshot!(house.get("/v1/miners").await.shown(), @"");
+        // The status goes on without the block.
+        assert_snapshot!(house.get("/v1/status").await.shown(), @"");
+
+        house.stop("scheduling").await;
+        for path in ["/v1/status", "/v1/miners", "/v1/environments", "/v1/tasks/stats"] {
+            assert_eq!(house.get(path).await.shown(), weights, "{path}");
+        }
+        for path in ["/v1/tasks/fetch", "/v1/tasks/submit"] {
+            let body = r#"{"executor_id":"executor-1"}"#;
+            assert_eq!(house.post(path, body).await.shown(), weights, "{path}");
+        }
+        let metrics = house
+            .get_when("/metrics", "all are down", |it| it.body.contains(r#"kinitro_upstream_up{service="scheduling"} 0"#))
+            .await;
+        assert_eq!(metrics.status, 200);
+        assert!(!metrics.body.contains("kinitro_eval_cycles_total"), "no figure is made up");
+    });
+}
