@@ -18,7 +18,10 @@ use tracing_subscriber::{
 use crate::ChassisError;
 
 /// Libraries whose debug output drowns everything else; a filter text can still turn them on.
-const QUIET: &str = "h2=info,hyper=info,hyper_util=info,tower=info,rustls=info,sqlx=info,tonic=info";
+const QUIET: &str = "h2=info,tower=info,sqlx=info,tonic=info";
+
+/// Libraries whose debug output names the host they call, and so gives sealed endpoints away; only a filter text turns them on.
+const DISCREET: &str = "hyper=info,hyper_util=info,reqwest=info,rustls=info";
 
 /// How log lines are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
@@ -84,8 +87,8 @@ where
 
 fn filter(level: &str) -> Result<EnvFilter, ChassisError> {
     let directives = match level.trim().to_ascii_lowercase().as_str() {
-        "trace" => "trace".to_owned(),
-        "debug" => format!("debug,{QUIET}"),
+        "trace" => format!("trace,{DISCREET}"),
+        "debug" => format!("debug,{QUIET},{DISCREET}"),
         "info" | "" => "info".to_owned(),
         "warning" | "warn" => "warn".to_owned(),
         "error" | "critical" => "error".to_owned(),
@@ -97,6 +100,8 @@ fn filter(level: &str) -> Result<EnvFilter, ChassisError> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{Arc, Mutex};
+
     use super::*;
 
     #[test]
@@ -111,6 +116,42 @@ mod tests {
         ] {
             let filter = filter(level).expect(level).to_string();
             assert!(filter.contains(expected), "{level}: {filter}");
+        }
+    }
+
+    #[test]
+    fn no_plain_level_lets_the_http_client_name_the_hosts_that_it_calls() {
+        for level in ["DEBUG", "trace"] {
+            let written = Arc::new(Mutex::new(Vec::new()));
+            let lines = fmt::layer().with_writer(Writer(written.clone())).with_filter(filter(level).expect(level));
+            tracing::subscriber::with_default(tracing_subscriber::registry().with(lines), || {
+                tracing::debug!("shown");
+                tracing::debug!(target: "reqwest::connect", "starting new connection to a sealed host");
+                tracing::debug!(target: "hyper_util::client::legacy::connect::dns", "resolving a sealed host");
+            });
+            let written = String::from_utf8(written.lock().expect("no writer panicked").clone()).expect("text");
+            assert!(written.contains("shown") && !written.contains("sealed"), "{level}: {written}");
+        }
+    }
+
+    #[derive(Clone)]
+    struct Writer(Arc<Mutex<Vec<u8>>>);
+
+    impl MakeWriter<'_> for Writer {
+        type Writer = Self;
+
+        fn make_writer(&self) -> Self {
+            self.clone()
+        }
+    }
+
+    impl std::io::Write for Writer {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().expect("no writer panicked").write(bytes)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
         }
     }
 

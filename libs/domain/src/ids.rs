@@ -72,7 +72,7 @@ pub struct ExecutorId(String);
 
 /// Why a text is no [`ExecutorId`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("executor_id must be 1 to 128 printable ASCII characters without spaces")]
+#[error("must be 1 to 128 printable ASCII characters without spaces")]
 pub struct ExecutorIdError;
 
 impl ExecutorId {

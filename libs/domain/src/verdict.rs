@@ -93,7 +93,7 @@ causes! {
     StepLimit = "step_limit" => Failure,
     /// No answer to `/act` or `/reset` within the action timeout.
     ActionTimeout = "action_timeout" => PolicyFault,
-    /// The episode as a whole took longer than the evaluation timeout, most of it in the policy.
+    /// The policy's answers, each in time, took longer than the evaluation timeout together.
     EpisodeTimeout = "episode_timeout" => PolicyFault,
     /// An answer with an HTTP status other than 2xx.
     HttpStatus = "http_status" => PolicyFault,
@@ -120,7 +120,7 @@ causes! {
     Renderer = "renderer" => InfrastructureFault,
     /// The executor died, drained, or stopped sending heartbeats.
     LeaseLost = "lease_lost" => InfrastructureFault,
-    /// The executor ran into an error of its own, its own time limit included.
+    /// The executor ran into an error of its own, a step that does not end included.
     Executor = "executor" => InfrastructureFault,
 }
 

@@ -13,6 +13,12 @@ const QUOTED_BYTES: usize = 512;
 /// Stands where a name was hidden.
 const HIDDEN: &str = "[endpoint]";
 
+/// Stands where a quoted answer was cut.
+const CUT: &str = " …";
+
+/// So much of a name tells nothing yet.
+const TELLS_NOTHING: usize = 6;
+
 /// Why an episode cannot go on: the cause, which decides the verdict, and what was seen.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
@@ -30,7 +36,7 @@ impl Fault {
     pub fn quoting(cause: Cause, what: impl fmt::Display, answer: &[u8]) -> Self {
         let head = &answer[..answer.len().min(QUOTED_BYTES)];
         let text = String::from_utf8_lossy(head);
-        let more = if answer.len() > head.len() { " …" } else { "" };
+        let more = if answer.len() > head.len() { CUT } else { "" };
         Self::new(cause, format!("{what}; the answer begins: {text}{more}"))
     }
 
@@ -53,9 +59,20 @@ impl Fault {
                 self.evidence.replace_range(from + at..from + at + name.len(), HIDDEN);
                 from += at + HIDDEN.len();
             }
+            self.hide_beginning(&name);
         }
         self.evidence = printable(&self.evidence, MAX_EVIDENCE_BYTES);
         self
+    }
+
+    /// An answer may have been cut in the middle of a name.
+    fn hide_beginning(&mut self, name: &str) {
+        let text = self.evidence.strip_suffix(CUT).unwrap_or(&self.evidence).to_ascii_lowercase();
+        let lengths = (TELLS_NOTHING + 1..name.len()).rev();
+        let told = lengths.filter_map(|length| name.get(..length)).find(|told| text.ends_with(told)).map(str::len);
+        if let Some(length) = told {
+            self.evidence.replace_range(text.len() - length..text.len(), HIDDEN);
+        }
     }
 
     /// The same evidence under another cause, where the caller knows more about the moment than whoever saw the error.
@@ -107,6 +124,19 @@ mod tests {
         let fault = Fault::new(Cause::HttpStatus, "no é at Abc.example, ABC.EXAMPLE or abc.example.org");
         let hidden = fault.hiding(&["abc.example", ""]);
         assert_eq!(hidden.evidence(), "no é at [endpoint], [endpoint] or [endpoint].org");
+    }
+
+    #[test]
+    fn a_name_that_the_cut_left_half_of_is_hidden_too() {
+        let (host, id) = ("0f8b6a52-8f5d-4e86-9f5a-1c2d3e4f5a6b.example", "0f8b6a52-8f5d-4e86-9f5a-1c2d3e4f5a6b");
+        for seen in 0..=host.len() {
+            let page = [&b"x".repeat(QUOTED_BYTES - seen), host.to_uppercase().as_bytes(), b" is down"].concat();
+            let fault = Fault::quoting(Cause::HttpStatus, "502", &page).hiding(&[host, id]);
+            assert!(fault.evidence().starts_with("502; the answer begins: xx"), "{fault}");
+            assert!(fault.evidence().ends_with(CUT), "{fault}");
+            let told = fault.evidence().to_ascii_lowercase();
+            assert!(!told.contains(&id[..TELLS_NOTHING + 1]), "{seen}: {fault}");
+        }
     }
 
     proptest! {

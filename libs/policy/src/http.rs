@@ -9,7 +9,14 @@
 //! the same checked address, within that call's time. What hyper can prove not to have been sent at all is sent on the new connection;
 //! anything else is [`Cause::ConnectionClosed`].
 
-use std::{error::Error as _, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    error::Error as _,
+    io,
+    net::SocketAddr,
+    pin::pin,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use futures::future::{BoxFuture, FutureExt as _, ready};
 use kinitro_domain::Cause;
@@ -36,6 +43,9 @@ const MAX_ERROR_BYTES: usize = 1024;
 
 /// The most header lines of an answer. Their bytes are bounded by hyper, at about four kilobytes a line.
 const MAX_HEADERS: usize = 64;
+
+/// A timer that fires so much later than it was set for was not served: this process stood still.
+const LATE: Duration = Duration::from_millis(50);
 
 /// An idle connection is dropped before the five seconds after which common Python servers drop it themselves.
 const IDLE: Duration = Duration::from_secs(4);
@@ -203,19 +213,39 @@ impl HttpPolicy {
         let late = || Fault::new(Cause::ActionTimeout, format!("no complete answer to {path} within {within:?}"));
         let mut body = Vec::new();
         let mut head = None;
-        let outcome = timeout(within, async {
+        let outcome = answer_within(within, async {
             let response = self.client.execute(request).await.map_err(|error| classify(path, &error))?;
             let (status, _) = *head.insert(of_interest(&response));
             read_body(path, response, status.is_success(), &mut body).await
         })
         .await;
         match (outcome, head) {
-            (Ok(Ok(())), Some((status, encoded))) => Ok(Answer { status, encoded, body }),
+            (Some(Ok(())), Some((status, encoded))) => Ok(Answer { status, encoded, body }),
             // The status has decided already; the rest of the body would only have been evidence.
             (_, Some((status, encoded))) if !status.is_success() => Ok(Answer { status, encoded, body }),
-            (Ok(Err(fault)), _) => Err(fault),
+            (Some(Err(fault)), _) => Err(fault),
             _ => Err(late()),
         }
+    }
+}
+
+/// What came of an exchange; `None` when the time was over.
+///
+/// The time is the policy's. While this process stands still (it is stopped, its machine is suspended, other processes take all cores),
+/// nobody takes the answer in, and afterwards its timers fire before the connection is read. So a timer that fires late is set
+/// once more: a policy is blamed only after it had the whole time while somebody listened.
+async fn answer_within<T>(within: Duration, exchange: impl Future<Output = T>) -> Option<T> {
+    let mut exchange = pin!(exchange);
+    loop {
+        let set = Instant::now();
+        if let Ok(outcome) = timeout(within, exchange.as_mut()).await {
+            return Some(outcome);
+        }
+        let took = set.elapsed();
+        if took < within + LATE {
+            return None;
+        }
+        tracing::warn!(?within, ?took, "this process stood still while a policy was asked; it gets its time again");
     }
 }
 
@@ -290,4 +320,31 @@ fn chain(error: &reqwest::Error) -> String {
         source = inner.source();
     }
     messages.join(": ")
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::sleep;
+
+    use super::*;
+
+    const WITHIN: Duration = Duration::from_millis(300);
+
+    #[tokio::test]
+    async fn a_standstill_of_this_process_is_not_the_policys_time() {
+        let answer = async {
+            sleep(Duration::from_millis(10)).await;
+            // The only thread of this runtime.
+            std::thread::sleep(2 * (WITHIN + LATE));
+            // What came meanwhile is not read in the same moment.
+            sleep(Duration::from_millis(10)).await;
+            7
+        };
+        assert_eq!(answer_within(WITHIN, answer).await, Some(7));
+    }
+
+    #[tokio::test]
+    async fn a_policy_that_never_answers_runs_out_of_time() {
+        assert_eq!(answer_within(WITHIN, std::future::pending::<()>()).await, None);
+    }
 }

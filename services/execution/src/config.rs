@@ -23,7 +23,7 @@ pub struct Config {
     pub action_timeout: f64,
     /// Seconds for a connection to a policy, at the start of an episode.
     pub connect_timeout: f64,
-    /// Seconds for an episode as a whole.
+    /// Seconds that a policy has for all its answers in an episode together; on our side, the limit of a single step.
     pub eval_timeout: f64,
     /// Whether observations have camera images.
     pub use_images: bool,
@@ -150,7 +150,7 @@ impl Config {
             }
         }
         if let Some(id) = &self.executor_id {
-            ExecutorId::try_from(id.clone()).map_err(|error| error.to_string())?;
+            ExecutorId::try_from(id.clone()).map_err(|error| format!("executor_id {error}"))?;
         }
         for id in self.env_ids.iter().flatten() {
             id.parse::<EnvId>().map_err(|error| format!("env_ids: {error}"))?;

@@ -62,7 +62,7 @@ impl Delivery {
                 }
                 Err(status) => {
                     let pause = back_off.next();
-                    tracing::warn!(%status, results = part.len(), ?pause, "results not delivered yet");
+                    tracing::warn!(%status, results = part.len(), ?pause, "scheduling has not taken the results yet");
                     parts.push(part);
                     tokio::time::sleep(pause).await;
                 }

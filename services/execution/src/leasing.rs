@@ -89,7 +89,7 @@ impl Leasing {
                 }
                 Some(Err(status)) => {
                     let pause = back_off.next();
-                    tracing::warn!(%status, ?pause, "no tasks could be leased");
+                    tracing::warn!(%status, ?pause, "scheduling leased no tasks");
                     self.pause(pause).await;
                 }
                 None => break,
@@ -215,7 +215,7 @@ impl Leasing {
                     self.leases.lost(part, &answer.lost);
                 }
                 Err(status) => {
-                    tracing::warn!(%status, leases = part.len(), "heartbeat failed");
+                    tracing::warn!(%status, leases = part.len(), "scheduling took no heartbeat");
                     return false;
                 }
             }
@@ -254,7 +254,7 @@ impl Leasing {
                     match self.scheduling.clone().release_tasks(within(CALL_TIMEOUT, request)).await {
                         Ok(answer) => return answer.into_inner().released,
                         Err(status) => {
-                            tracing::warn!(%status, leases = part.len(), "leases not handed back yet");
+                            tracing::warn!(%status, leases = part.len(), "scheduling has not taken the leases back yet");
                             sleep(back_off.next()).await;
                         }
                     }

@@ -49,6 +49,8 @@ pub async fn start(config: Config, listener: TcpListener, supervisor: &Superviso
         simulator,
         threads: SimulationThreads::start(threads).map_err(Error::Threads)?,
         eval_timeout: seconds(config.eval_timeout),
+        // Looking the name up, then connecting and the first answer.
+        longest_call: seconds(2.0 * config.connect_timeout + config.action_timeout),
     };
     let stop = supervisor.draining().child_token();
     tracing::info!(
@@ -91,7 +93,7 @@ pub async fn start(config: Config, listener: TcpListener, supervisor: &Superviso
     let service =
         Execution { engine, max_timesteps: config.max_timesteps, images: config.use_images, drained: outcome };
     // An episode on demand and a drain take as long as they take.
-    let longest_call = seconds(config.eval_timeout.max(config.drain_seconds)) + 3 * FAREWELL;
+    let longest_call = seconds((2.0 * config.eval_timeout).max(config.drain_seconds)) + 3 * FAREWELL;
     GrpcServer::new("execution")
         .add_service(ExecutionServiceServer::new(service))
         .unary_limit(longest_call)
@@ -128,7 +130,7 @@ const NO_SCHEDULING: &str = "scheduling_url is not set: executors lease by gRPC,
 
 fn executor_id(config: &Config) -> Result<ExecutorId, Error> {
     let id = config.executor_id.clone().unwrap_or_else(|| format!("executor-{:08x}", rand::random::<u32>()));
-    ExecutorId::try_from(id).map_err(|error| Error::Config(error.to_string()))
+    ExecutorId::try_from(id).map_err(|error| Error::Config(format!("executor_id {error}")))
 }
 
 /// What the simulator offers, less what the configuration filters out.

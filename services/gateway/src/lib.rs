@@ -19,7 +19,6 @@ mod fresh;
 mod health;
 mod observe;
 mod scrape;
-mod serve;
 mod start;
 mod upstream;
 

@@ -9,7 +9,7 @@ use std::{
 };
 
 use axum::{
-    extract::{MatchedPath, Request, State},
+    extract::{ConnectInfo, MatchedPath, Request, State},
     middleware::Next,
     response::{IntoResponse as _, Response},
 };
@@ -25,10 +25,6 @@ const REQUEST_LIMIT: Duration = Duration::from_secs(40);
 const TRACEPARENT: &str = "traceparent";
 /// A path in the log is cut after this many bytes.
 const SHOWN_PATH: usize = 200;
-
-/// Where a request came from; put among its extensions by the server.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Peer(pub SocketAddr);
 
 /// How many requests may be under way at once, and for how long.
 #[derive(Clone)]
@@ -51,7 +47,7 @@ pub(crate) async fn observe(mut request: Request, next: Next) -> Response {
     let path = request.uri().path();
     let path: String = path.get(..path.len().min(SHOWN_PATH)).unwrap_or_default().to_owned();
     let id = request.extensions().get::<RequestId>().map(|id| id.as_str().to_owned()).unwrap_or_default();
-    let peer = request.extensions().get::<Peer>().map(|peer| peer.0.to_string()).unwrap_or_default();
+    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.to_string()).unwrap_or_default();
     let matched = request.extensions().get::<MatchedPath>().map(|matched| matched.as_str().to_owned());
 
     let span = tracing::info_span!("request", otel.kind = "server", method, path, request_id = id);

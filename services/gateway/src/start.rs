@@ -1,7 +1,9 @@
 //! Puts the gateway together.
 
+use std::convert::Infallible;
+
 use axum::{Router, middleware};
-use kinitro_chassis::Supervisor;
+use kinitro_chassis::{Supervisor, serve_http};
 use kinitro_transcode::{Transcoder, complete_exchange};
 use tokio::net::TcpListener;
 
@@ -11,7 +13,6 @@ use crate::{
     health::Health,
     observe::{Limits, observe, protect},
     scrape::Scrape,
-    serve::serve,
     upstream::{CALL_LIMIT, Upstreams},
 };
 
@@ -19,8 +20,9 @@ const SCHEDULING: &str = "kinitro.scheduling.v1.SchedulingService";
 const SCORING: &str = "kinitro.scoring.v1.ScoringService";
 /// Routes that need the API key.
 const FOR_KEY_HOLDERS: [&str; 2] = ["/v1/tasks/fetch", "/v1/tasks/submit"];
-/// Routes whose answers never change: the weights of a block, the scores of a cycle.
-const IMMUTABLE: [&str; 2] = ["/v1/weights/{block}", "/v1/scores/{cycle_id}"];
+/// The route whose answers never change. The weights of a block are not among them: while the chain stands still, a later cycle
+/// is of the same block.
+const IMMUTABLE: &str = "/v1/scores/{cycle_id}";
 
 /// Starts the gateway on a listener: its server runs on the supervisor when this returns. The services may be away; the
 /// routes that need them answer 503 until they are there.
@@ -36,7 +38,11 @@ pub async fn start(config: Config, listener: TcpListener, supervisor: &Superviso
     }
     kinitro_chassis::render_metrics();
     let router = router(&config, &access)?;
-    supervisor.spawn("gateway server", serve(listener, router, supervisor.draining()));
+    let draining = supervisor.draining();
+    supervisor.spawn("gateway server", async move {
+        serve_http(listener, router, draining.cancelled_owned()).await;
+        Ok::<(), Infallible>(())
+    });
     tracing::info!(%address, "the gateway listens");
     Ok(())
 }
@@ -49,13 +55,11 @@ fn router(config: &Config, access: &Access) -> Result<Router, Error> {
         .service(SCHEDULING, upstreams.scheduling.channel)
         .service(SCORING, upstreams.scoring.channel)
         .timeout(CALL_LIMIT)
+        .immutable(IMMUTABLE)
         .native(health.routes().merge(scrape.routes()));
     for template in FOR_KEY_HOLDERS {
         let access = access.clone();
         transcoder = transcoder.guard(template, move |headers| access.check(headers));
-    }
-    for template in IMMUTABLE {
-        transcoder = transcoder.immutable(template);
     }
     Ok(transcoder
         .into_router()?

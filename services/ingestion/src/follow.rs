@@ -29,6 +29,13 @@ pub struct View {
     pub read_at: Option<Instant>,
 }
 
+impl View {
+    /// The snapshot is from an earlier run, perhaps even from another chain.
+    pub fn is_stale(&self) -> bool {
+        self.read_at.is_none()
+    }
+}
+
 /// Follows one subnet.
 pub struct Follower {
     pub chain: ChainClient,
@@ -71,6 +78,7 @@ impl Follower {
 
     /// A client is bound to the chain that it first saw. Behind the same address there is another one now.
     fn begin_anew(&mut self) {
+        self.view.send_modify(|view| view.read_at = None);
         match ChainClient::new(&self.chain.address().to_string()) {
             Ok(chain) => self.chain = chain,
             Err(error) => tracing::error!(%error, "the address of the chain was valid before"),

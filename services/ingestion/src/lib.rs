@@ -6,6 +6,8 @@
 //!
 //! - Only finalized blocks are read, so a reorganisation never shows.
 //! - A chain or a database that is away costs freshness, never what is known already: calls are answered from the last snapshot.
+//! - A process that starts while the chain is away answers what an earlier one stored. Several may share a database: the newest
+//!   block that any of them stored counts for all, and of every policy the first block that was stored.
 //! - A commitment that nobody can read makes its miner `invalid`, with the reason; it never stops the others.
 
 mod config;

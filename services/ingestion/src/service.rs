@@ -1,6 +1,6 @@
 //! The gRPC face: the last snapshot, once or as it changes.
 
-use std::{pin::Pin, sync::Arc};
+use std::pin::Pin;
 
 use futures::{Stream, StreamExt as _, stream};
 use kinitro_chassis::{ErrorCode, status};
@@ -31,8 +31,9 @@ fn unread() -> Status {
 #[tonic::async_trait]
 impl IngestionService for Service {
     async fn list_miners(&self, _: Request<ListMinersRequest>) -> Result<Response<ListMinersResponse>, Status> {
-        let snapshot = self.view.borrow().snapshot.clone().ok_or_else(unread)?;
-        Ok(Response::new(snapshot.to_proto()))
+        let view = self.view.borrow().clone();
+        let snapshot = view.snapshot.as_ref().ok_or_else(unread)?;
+        Ok(Response::new(snapshot.to_proto(view.is_stale())))
     }
 
     type WatchMinersStream = Pin<Box<dyn Stream<Item = Result<WatchMinersResponse, Status>> + Send>>;
@@ -49,18 +50,24 @@ impl IngestionService for Service {
 struct Watching {
     view: watch::Receiver<View>,
     draining: CancellationToken,
-    shown: Option<Arc<Snapshot>>,
+    shown: Option<View>,
 }
 
 impl Watching {
+    /// Whether what was shown last differs in anything but the block and the time.
+    fn shows_otherwise(&self, snapshot: &Snapshot, stale: bool) -> bool {
+        let shown = self.shown.as_ref().filter(|shown| shown.is_stale() == stale);
+        shown.and_then(|shown| shown.snapshot.as_ref()).is_none_or(|shown| snapshot.differs_from(shown))
+    }
+
     /// The next snapshot with other miners than the last one shown; after the end of the service, nothing more.
     async fn step(this: Option<Self>) -> Option<(Result<WatchMinersResponse, Status>, Option<Self>)> {
         let mut this = this?;
         loop {
-            let snapshot = this.view.borrow_and_update().snapshot.clone();
-            if let Some(snapshot) = snapshot.filter(|new| this.shown.as_ref().is_none_or(|old| new.differs_from(old))) {
-                let response = WatchMinersResponse { snapshot: Some(snapshot.to_proto()) };
-                this.shown = Some(snapshot);
+            let view = this.view.borrow_and_update().clone();
+            if let Some(snapshot) = view.snapshot.as_ref().filter(|new| this.shows_otherwise(new, view.is_stale())) {
+                let response = WatchMinersResponse { snapshot: Some(snapshot.to_proto(view.is_stale())) };
+                this.shown = Some(view);
                 return Some((Ok(response), Some(this)));
             }
             let changed = tokio::select! {

@@ -60,14 +60,15 @@ pub struct Miner {
 }
 
 impl Snapshot {
-    /// The answer to `ListMiners`.
-    pub fn to_proto(&self) -> proto::ListMinersResponse {
+    /// The answer to `ListMiners`; `stale` when no block was read since the start.
+    pub fn to_proto(&self, stale: bool) -> proto::ListMinersResponse {
         proto::ListMinersResponse {
             block_number: self.block.number.0,
             block_hash: self.block.hash.to_string(),
             observed_at: Some(prost_types::Timestamp { seconds: self.observed_at.0, nanos: self.observed_at.1 }),
             netuid: self.netuid.into(),
             miners: self.miners.iter().map(Miner::to_proto).collect(),
+            stale,
         }
     }
 

@@ -29,6 +29,9 @@ use crate::{
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    // The HTTP clients are built without a choice of their own, and panic when there is none.
+    let provider = rustls::crypto::ring::default_provider();
+    provider.install_default().expect("nothing else installs one, and main runs once");
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {

@@ -15,8 +15,10 @@ use crate::{
     settings::Settings,
 };
 
-/// Running episodes get `drain_seconds` of it (20 by default), the rest is for handing in what they found.
+/// What a service may take to finish its calls.
 const DRAIN: Duration = Duration::from_secs(30);
+/// What an executor may take, after its running episodes had their time, to hand in what they found.
+const DELIVERY: Duration = Duration::from_secs(25);
 
 /// `kinitro gateway`.
 pub async fn gateway(args: GatewayArgs, settings: Settings) -> Result<()> {
@@ -50,9 +52,10 @@ pub async fn scheduling(args: SchedulingArgs, settings: Settings) -> Result<()> 
 pub async fn execution(args: ExecutionArgs, settings: Settings) -> Result<()> {
     let config = settings.execution(serde_json::to_value(&args.flags)?)?;
     let listener = listen(&args.listen, 50053).await?;
+    let drain = Duration::from_secs_f64(config.drain_seconds) + DELIVERY;
     let supervisor = Supervisor::new();
     kinitro_execution::start(config, listener, &supervisor).await?;
-    Ok(supervisor.run(DRAIN).await?)
+    Ok(supervisor.run(drain).await?)
 }
 
 /// `kinitro ingestion`.

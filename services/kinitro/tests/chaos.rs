@@ -5,13 +5,15 @@ mod support;
 
 use kinitro_proto::scheduling::v1::Cycle;
 use nix::sys::signal::Signal;
-use sqlx::{Connection as _, PgConnection, Row as _};
-use support::{ALONE, Backend, Options};
+use support::{
+    ALONE, Backend, Options,
+    counted::{assert_every_task_counted_once, most_attempts},
+};
 
 /// Two miners whose policies take a while, so that there is a middle.
 async fn slow_backend() -> Backend {
     let policies = vec![("push", 10), ("idle", 10)];
-    // One slot less than tasks in all, so that some wait, some run and some are done when the blow comes.
+    // Fewer slots than tasks, so that some wait, some run and some are done when the blow comes.
     let variables = vec![("KINITRO_EXECUTOR_DEFAULT_MAX_CONCURRENT", "4".to_owned())];
     Backend::start(Options { policies, variables }).await
 }
@@ -26,32 +28,6 @@ async fn in_the_middle(backend: &Backend) -> Cycle {
     cycle
 }
 
-/// Waits for the end and looks at every table that says who did how well.
-async fn assert_every_task_counted_once(backend: &Backend, cycle: &Cycle) {
-    let ended = |cycle: &Cycle| ["completed", "timed_out", "cancelled"].contains(&cycle.status.as_str());
-    let cycle = backend.cycle_when(cycle.id, "the cycle ends", ended).await;
-    assert_eq!(cycle.status, "completed", "{cycle:?}");
-    assert_eq!((cycle.tasks_completed, cycle.tasks_failed), (cycle.tasks_total, 0), "{cycle:?}");
-    assert_eq!((cycle.policy_faults, cycle.disagreements), (0, 0), "{cycle:?}");
-    assert_eq!(cycle.successes + cycle.failures, cycle.tasks_total, "{cycle:?}");
-
-    let mut database = PgConnection::connect(&backend.postgres.url()).await.unwrap();
-    let rows = sqlx::query("SELECT count(*) AS tasks, count(DISTINCT (uid, env_id, episode)) AS episodes FROM scheduling.tasks WHERE state = 'completed'")
-        .fetch_one(&mut database)
-        .await
-        .unwrap();
-    let total = i64::from(cycle.tasks_total);
-    assert_eq!((rows.get::<i64, _>("tasks"), rows.get::<i64, _>("episodes")), (total, total));
-    let counted: i64 = sqlx::query("SELECT sum(episodes_completed) AS counted FROM scoring.details")
-        .fetch_one(&mut database)
-        .await
-        .unwrap()
-        .get("counted");
-    assert_eq!(counted, total);
-    let (status, weights) = backend.get("/v1/weights/latest").await;
-    assert_eq!(status, 200, "{weights}");
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_executor_costs_its_running_episodes_one_attempt_and_nothing_else() {
     let _alone = ALONE.lock().await;
@@ -60,13 +36,7 @@ async fn a_killed_executor_costs_its_running_episodes_one_attempt_and_nothing_el
     backend.signal("execution", Signal::SIGKILL);
     backend.spawn("execution");
     assert_every_task_counted_once(&backend, &cycle).await;
-
-    let mut database = PgConnection::connect(&backend.postgres.url()).await.unwrap();
-    let most: i32 = sqlx::query("SELECT max(attempt) AS most FROM scheduling.tasks")
-        .fetch_one(&mut database)
-        .await
-        .unwrap()
-        .get("most");
+    let most = most_attempts(&backend).await;
     assert_eq!(most, 2, "what ran when the executor died was played once more");
 }
 
@@ -76,6 +46,7 @@ async fn killed_scheduling_resumes_its_cycle() {
     let mut backend = slow_backend().await;
     let cycle = in_the_middle(&backend).await;
     backend.signal("scheduling", Signal::SIGKILL);
+    // So that executors finish episodes and find nobody who takes the results.
     tokio::time::sleep(std::time::Duration::from_secs(2)).await;
     backend.spawn("scheduling");
     assert_every_task_counted_once(&backend, &cycle).await;
@@ -88,6 +59,8 @@ async fn a_flushed_redis_costs_time_and_no_work() {
     let cycle = in_the_middle(&backend).await;
     let client = redis::Client::open(backend.redis.url()).unwrap();
     let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+    let queued: bool = redis::cmd("EXISTS").arg("kinitro:environments").query_async(&mut connection).await.unwrap();
+    assert!(queued, "there is something to lose");
     redis::cmd("FLUSHALL").exec_async(&mut connection).await.unwrap();
     assert_every_task_counted_once(&backend, &cycle).await;
 }

@@ -95,7 +95,11 @@ impl From<CycleError> for Status {
                 let named = [("field", field.to_owned())];
                 return status_with(ErrorCode::InvalidArgument, error.reason(), error.to_string(), named);
             }
-            CycleError::IngestionUnavailable(_) => ErrorCode::Unavailable,
+            CycleError::IngestionUnavailable(ref cause) => {
+                tracing::warn!(error = cause, "ingestion was not reached");
+                let message = "ingestion was not reached, or has read no block yet; retry with back-off";
+                return status(ErrorCode::Unavailable, error.reason(), message);
+            }
             CycleError::NotFound => ErrorCode::NotFound,
             CycleError::Database(ref cause) if is_outage(cause) => {
                 tracing::warn!(%error, "postgres was not reached");

@@ -47,11 +47,16 @@ impl Ingestion {
         Self { channel, last: Mutex::new(None), counts: RwLock::new(None) }
     }
 
-    /// The list as it is now.
+    /// The list as it is now, to evaluate by: one that ingestion only remembers is refused.
     pub async fn list_now(&self) -> Result<Arc<ListMinersResponse>, CycleError> {
         let answer = self.ask(START_LIMIT).await;
         *self.last.lock().await = Some((Instant::now(), answer.clone()));
-        answer.map_err(CycleError::IngestionUnavailable)
+        match answer {
+            Ok(list) if list.stale => {
+                Err(CycleError::IngestionUnavailable("it has not reached the chain since it was started".to_owned()))
+            }
+            answer => answer.map_err(CycleError::IngestionUnavailable),
+        }
     }
 
     /// The list as it was at most a second ago.

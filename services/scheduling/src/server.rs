@@ -2,7 +2,7 @@
 
 use std::{
     convert::Infallible,
-    sync::{Arc, atomic::AtomicBool},
+    sync::{Arc, atomic::AtomicI64},
     time::{Duration, Instant},
 };
 
@@ -29,6 +29,9 @@ const MAX_CONNECTIONS: u32 = 16;
 const ACQUIRE_LIMIT: Duration = Duration::from_secs(5);
 /// How long scoring may take for one cycle.
 const SCORING_LIMIT: Duration = Duration::from_secs(60);
+/// Seconds after which Postgres ends a transaction in which this process does nothing: one that is stopped, or whose machine is
+/// suspended, must not keep a cycle locked. Longer than [`SCORING_LIMIT`], for which a transaction waits on purpose.
+pub(crate) const STANDSTILL: u32 = 90;
 const RECONCILE_EVERY: Duration = Duration::from_secs(2);
 const RECONCILE_RETRY_LIMIT: Duration = Duration::from_secs(8);
 
@@ -55,7 +58,7 @@ pub async fn start(config: Config, listener: TcpListener, supervisor: &Superviso
     let pool = PgPoolOptions::new()
         .max_connections(MAX_CONNECTIONS)
         .acquire_timeout(ACQUIRE_LIMIT)
-        .connect_lazy_with(options.application_name("kinitro-scheduling"));
+        .connect_lazy_with(options.application_name("kinitro-scheduling").options(session()));
     let queue = WorkQueue::connect(&config.redis_url, &config.queue_prefix).await?;
     let events = EventBus::connect(&config.redis_url, &config.queue_prefix).await?;
     let settings = TaskSettings {
@@ -72,7 +75,7 @@ pub async fn start(config: Config, listener: TcpListener, supervisor: &Superviso
         events,
         config,
         environments,
-        unswept: AtomicBool::new(true),
+        swept: AtomicI64::new(0),
         closed: Notify::new(),
     });
 
@@ -98,6 +101,16 @@ async fn check_postgres(pool: PgPool) -> Result<(), String> {
         .await
         .map_err(|error| error.to_string())?;
     if migrated { Ok(()) } else { Err("the schema `scheduling` is not up to date: run `kinitro db init`".to_owned()) }
+}
+
+/// So that the locks of a replica that stands still or whose machine is gone come free.
+fn session() -> [(&'static str, String); 4] {
+    [
+        ("idle_in_transaction_session_timeout", format!("{STANDSTILL}s")),
+        ("tcp_keepalives_idle", "30".to_owned()),
+        ("tcp_keepalives_interval", "10".to_owned()),
+        ("tcp_keepalives_count", "3".to_owned()),
+    ]
 }
 
 fn connect_options(url: &str) -> Result<PgConnectOptions, Error> {

@@ -4,7 +4,7 @@
 
 mod cycles_support;
 
-use std::time::Duration;
+use std::{sync::atomic::Ordering, time::Duration};
 
 use cycles_support::{Deployment, failure, neighbours::HOTKEYS, reason, success};
 use kinitro_proto::scheduling::v1::{
@@ -100,6 +100,46 @@ async fn a_cycle_whose_last_result_came_before_a_crash_is_closed_after_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_deadline_that_passed_while_scheduling_was_away_waits_for_the_results_that_executors_hold() {
+    let deployment = Deployment::new(1).await;
+    let mut replica = deployment.start().await;
+    let cycle = replica.start_cycle().await.unwrap();
+    let leased = replica.lease(2).await;
+    replica.drain().await;
+    let mut postgres = deployment.postgres().await;
+    sqlx::query("UPDATE scheduling.cycles SET deadline = now()").execute(&mut postgres).await.unwrap();
+
+    let mut replica = deployment.start().await;
+    // Long enough for the closer to have looked at the cycle.
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    replica.complete(leased.iter().map(success).collect()).await;
+    let done = replica.wait_for(cycle.id, "completed").await;
+    assert_eq!((done.tasks_completed, done.tasks_failed), (2, 0));
+    replica.drain().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_tasks_of_a_cycle_whose_canceller_died_are_ended_by_another_replica() {
+    let deployment = Deployment::new(1).await;
+    let mut replica = deployment.start().await;
+    let cycle = replica.start_cycle().await.unwrap();
+    // As a process leaves it that dies between cancelling the cycle and ending its tasks.
+    let mut postgres = deployment.postgres().await;
+    sqlx::query("UPDATE scheduling.cycles SET state = 'cancelled', closed_at = now(), completed_at = now()")
+        .execute(&mut postgres)
+        .await
+        .unwrap();
+    // Even when the next cycle is started before anybody has looked.
+    let next = replica.start_cycle().await.unwrap();
+    let cancelled = replica.cycle(Some(cycle.id)).await.unwrap();
+    assert_eq!((cancelled.tasks_pending, cancelled.tasks_failed), (0, 2));
+    replica.play(|task| if task.cycle_id == next.id { success(task) } else { failure(task) }, 2).await;
+    let done = replica.wait_for(next.id, "completed").await;
+    assert_eq!(done.successes, 2, "none of the cancelled tasks was played");
+    replica.drain().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_connection_that_is_lost_while_scoring_repeats_it_and_counts_it_once() {
     let deployment = Deployment::new(1).await;
     let mut replica = deployment.start().await;
@@ -169,6 +209,21 @@ async fn tasks_that_redis_lost_are_queued_again() {
     queue.await.unwrap().clear().await.unwrap();
     replica.play(success, 4).await;
     replica.wait_for(cycle.id, "completed").await;
+    replica.drain().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn miners_that_ingestion_only_remembers_are_shown_and_not_evaluated() {
+    let deployment = Deployment::new(2).await;
+    let mut replica = deployment.start().await;
+    deployment.script.stale.store(true, Ordering::SeqCst);
+    let refusal = replica.start_cycle().await.unwrap_err();
+    assert_eq!((refusal.code(), reason(&refusal).as_str()), (Code::Unavailable, "INGESTION_UNAVAILABLE"));
+    let shown = replica.client.list_miners(ListMinersRequest {}).await.unwrap().into_inner();
+    assert_eq!(shown.miners.len(), 2);
+
+    deployment.script.stale.store(false, Ordering::SeqCst);
+    assert_eq!(replica.start_cycle().await.unwrap().n_miners, 2);
     replica.drain().await;
 }
 

@@ -5,7 +5,7 @@
 //! not exist here. An empty variable counts as not set, because that is what `${NAME:-}` leaves behind.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     env, fs,
     path::{Path, PathBuf},
 };
@@ -230,7 +230,8 @@ impl ConfigLoader {
                 if self.is_known_elsewhere(&field) {
                     continue;
                 }
-                return Err(unknown(ENVIRONMENT, name, defaults.keys().map(|field| variable(field)).collect()));
+                let known = defaults.keys().chain(&self.also_known).map(|field| variable(field));
+                return Err(unknown(ENVIRONMENT, name, known.collect::<BTreeSet<_>>().into_iter().collect()));
             }
             if text.is_empty() {
                 continue;

@@ -9,10 +9,11 @@ mod health;
 mod http_routes;
 mod methods;
 mod observe;
+mod serve;
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
-use axum::{Router, middleware, serve::ListenerExt};
+use axum::{Router, middleware};
 use futures::future::BoxFuture;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -27,6 +28,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use crate::{ChassisError, Supervisor};
 use health::{Health, Probe};
 use observe::Observer;
+pub use serve::serve_http;
 
 /// The largest message a service should accept: pass it to `max_decoding_message_size` of servers and clients whose
 /// messages may exceed tonic's 4 MiB.
@@ -114,12 +116,6 @@ impl GrpcServer {
             .layer(CatchPanicLayer::custom(observe::panicked))
             .layer(middleware::from_fn_with_state(observer, observe::observe));
         let router = http_routes::routes(health.clone()).merge(self.extra).merge(calls);
-        let listener = listener.tap_io(|connection| {
-            // Small answers must not wait for more; a connection without the option works, only slower.
-            if let Err(error) = connection.set_nodelay(true) {
-                tracing::debug!(%error, "could not set TCP_NODELAY");
-            }
-        });
         supervisor.spawn(format!("{} probes", self.name), health.clone().watch());
         supervisor.spawn(format!("{} server", self.name), async move {
             let close = async move {
@@ -128,7 +124,8 @@ impl GrpcServer {
                 health.drain().await;
                 closing.cancel();
             };
-            axum::serve(listener, router).with_graceful_shutdown(close).await
+            serve_http(listener, router, close).await;
+            Ok::<(), Infallible>(())
         });
         Ok(())
     }

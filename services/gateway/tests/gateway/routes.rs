@@ -24,10 +24,10 @@ async fn weights_have_every_field_in_order_and_keys_by_number() {
 }
 
 #[tokio::test]
-async fn weights_of_a_block_may_be_kept_for_ever_and_their_absence_may_not() {
+async fn scores_of_a_cycle_may_be_kept_for_ever_and_absence_may_not() {
     let house = House::build().await;
     let answer = house.get("/v1/weights/5").await;
-    assert_eq!(answer.header("cache-control"), "public, max-age=31536000, immutable");
+    assert_eq!(answer.header("cache-control"), "no-cache", "a later cycle may be of the same block");
     let answer = house.get("/v1/scores/5").await;
     assert_eq!(answer.header("cache-control"), "public, max-age=31536000, immutable");
     let missing = ask(house.gateway, "GET", "/v1/weights/7", &[("x-request-id", "r-2")], "").await;

@@ -3,7 +3,7 @@
 //!
 //! One part is a stand-in: ingestion, which has no part in what is measured, answers canned miners ([`Subnet`]).
 
-use std::{fs, os::unix::fs::PermissionsExt as _, time::Duration};
+use std::{fs, io, path::Path, time::Duration};
 
 use anyhow::{Context as _, Result};
 use kinitro_chassis::{GrpcServer, Supervisor};
@@ -11,15 +11,16 @@ use kinitro_proto::{
     ingestion::v1::ingestion_service_server::IngestionServiceServer,
     scheduling::v1::scheduling_service_client::SchedulingServiceClient,
 };
-use kinitro_stores::{Postgres, Redis};
+use kinitro_stores::{DataDir, Postgres, Redis};
 use sqlx::PgPool;
-use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tonic::transport::Channel;
 
 use crate::neighbour::Subnet;
 
 const DRAIN: Duration = Duration::from_secs(10);
+const POSTGRES: &str = "postgres";
+const REDIS: &str = "redis";
 
 /// Everything that runs. [`Self::stop`] it; a dropped one takes its stores with it all the same.
 pub struct Deployment {
@@ -36,20 +37,17 @@ pub struct Deployment {
     supervisor: Supervisor,
     postgres: Postgres,
     redis: Redis,
-    _directory: TempDir,
+    directory: DataDir,
 }
 
 impl Deployment {
     /// Starts everything for a subnet of so many miners.
     pub async fn start(miners: u16) -> Result<Self> {
         // On cargo's disk: a directory for temporary files may be in memory, where a durable commit costs nothing.
-        let directory = tempfile::Builder::new()
-            .prefix("bench-")
-            .permissions(fs::Permissions::from_mode(0o755))
-            .tempdir_in(env!("CARGO_TARGET_TMPDIR"))
-            .context("cannot create a directory for the stores")?;
-        let postgres = Postgres::start(&directory.path().join("postgres"), None).await?;
-        let redis = Redis::start(&directory.path().join("redis"), None).await?;
+        let directory = DataDir::lock(&Path::new(env!("CARGO_TARGET_TMPDIR")).join("bench"))?;
+        remove_stores(&directory).context("cannot remove what a killed run left")?;
+        let postgres = Postgres::start(&directory.path().join(POSTGRES), None).await?;
+        let redis = Redis::start(&directory.path().join(REDIS), None).await?;
         let (database_url, redis_url) = (postgres.url(), redis.url());
         kinitro_scheduling::migrate(&database_url).await?;
         kinitro_scoring::migrate(&database_url).await?;
@@ -87,8 +85,7 @@ impl Deployment {
         kinitro_gateway::start(config, listener, &supervisor).await?;
 
         let pool = PgPool::connect(&database_url).await?;
-        let _directory = directory;
-        Ok(Self { scheduling_url, gateway_url, api_key, pool, redis_url, supervisor, postgres, redis, _directory })
+        Ok(Self { scheduling_url, gateway_url, api_key, pool, redis_url, supervisor, postgres, redis, directory })
     }
 
     /// An operator's client of scheduling.
@@ -103,8 +100,18 @@ impl Deployment {
         self.supervisor.join(DRAIN).await?;
         self.redis.stop().await?;
         self.postgres.stop().await?;
-        Ok(())
+        remove_stores(&self.directory).context("cannot remove the stores' data")
     }
+}
+
+fn remove_stores(directory: &DataDir) -> io::Result<()> {
+    for store in [POSTGRES, REDIS] {
+        match fs::remove_dir_all(directory.path().join(store)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 async fn bind() -> Result<(TcpListener, String)> {

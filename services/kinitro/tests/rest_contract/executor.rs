@@ -20,6 +20,8 @@ pub struct Moments {
     pub stats_leased: String,
     pub submitted_first: String,
     pub fetched_last: String,
+    /// Where it was to reach each miner.
+    pub endpoints: BTreeMap<u64, String>,
 }
 
 /// Plays the running cycle to its end.
@@ -38,7 +40,15 @@ pub async fn play(house: &House, script: Script) -> Moments {
         submit(house, &episodes.results(&fetched, script)).await;
     };
     let fetched_first = first.shown();
-    Moments { status_before, stats_before, fetched_first, stats_leased, submitted_first, fetched_last }
+    Moments {
+        status_before,
+        stats_before,
+        fetched_first,
+        stats_leased,
+        submitted_first,
+        fetched_last,
+        endpoints: episodes.endpoints,
+    }
 }
 
 async fn fetch(house: &House, batch_size: u32) -> Answer {
@@ -47,7 +57,8 @@ async fn fetch(house: &House, batch_size: u32) -> Answer {
 }
 
 async fn submit(house: &House, results: &[Value]) -> Answer {
-    let answer = house.post("/v1/tasks/submit", &json!({"executor_id": "executor-1", "results": results}).to_string()).await;
+    let answer =
+        house.post("/v1/tasks/submit", &json!({"executor_id": "executor-1", "results": results}).to_string()).await;
     assert!(answer.body.contains(r#""rejected":0,"errors":[]"#), "{}", shown(&answer.body));
     answer
 }
@@ -58,6 +69,7 @@ struct Episodes {
     of_task: BTreeMap<String, usize>,
     begun: BTreeMap<(u64, String), usize>,
     seeds: BTreeMap<(String, usize), u64>,
+    endpoints: BTreeMap<u64, String>,
 }
 
 impl Episodes {
@@ -70,13 +82,18 @@ impl Episodes {
     fn result(&mut self, task: &Value, script: Script) -> Value {
         let (uid, env_id) = (task["miner_uid"].as_u64().unwrap(), task["env_id"].as_str().unwrap().to_owned());
         let uuid = task["task_uuid"].as_str().unwrap();
+        self.endpoints.insert(uid, task["miner_endpoint"].as_str().unwrap().to_owned());
         let begun = self.begun.entry((uid, env_id.clone())).or_default();
         let episode = *self.of_task.entry(uuid.to_owned()).or_insert_with(|| {
             *begun += 1;
             *begun - 1
         });
         let seed = task["seed"].as_u64().unwrap();
-        assert_eq!(*self.seeds.entry((env_id.clone(), episode)).or_insert(seed), seed, "the same scenes for all miners");
+        assert_eq!(
+            *self.seeds.entry((env_id.clone(), episode)).or_insert(seed),
+            seed,
+            "the same scenes for all miners"
+        );
 
         let (.., letters) = script.iter().find(|(of, env, _)| u64::from(*of) == uid && *env == env_id).unwrap();
         // Halves and quarters, so that means are exact.

@@ -147,8 +147,7 @@ impl House {
         let request = json!({"jsonrpc": "2.0", "id": 1, "method": "author_pendingExtrinsics", "params": []});
         let node = self.node.url().replace("ws://", "http://");
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
-        let answer: serde_json::Value =
-            client.post(node).json(&request).send().await.unwrap().json().await.unwrap();
+        let answer: serde_json::Value = client.post(node).json(&request).send().await.unwrap().json().await.unwrap();
         !answer["result"].as_array().unwrap().is_empty()
     }
 

@@ -54,9 +54,15 @@ fn a_second_identical_result_is_accepted_without_effect() {
         let house = open().await;
         let task = lease(house).await;
         let first = submit(house, &[result(&task, SUCCESS)]).await;
-        assert_snapshot!(about(&task, &first), @"");
+        assert_snapshot!(about(&task, &first), @r#"
+        200 application/json no-store
+        {"accepted":1,"rejected":0,"errors":[],"duplicates":0,"disagreements":0}
+        "#);
         let second = submit(house, &[result(&task, SUCCESS)]).await;
-        assert_snapshot!(about(&task, &second), @"");
+        assert_snapshot!(about(&task, &second), @r#"
+        200 application/json no-store
+        {"accepted":1,"rejected":0,"errors":[],"duplicates":1,"disagreements":0}
+        "#);
     });
 }
 
@@ -68,7 +74,11 @@ fn a_result_that_disagrees_with_the_first_is_rejected_and_recorded() {
         submit(house, &[result(&task, SUCCESS)]).await;
         let other = r#""success":false,"score":0.0,"total_reward":1.5,"timesteps":500"#;
         let second = submit(house, &[result(&task, other)]).await;
-        assert_snapshot!(about(&task, &second), @"");
+        assert_snapshot!(about(&task, &second), @r#"
+        200 application/json no-store
+        {"accepted":0,"rejected":1,"errors":["<task>: a different outcome was recorded before; the first one stays"],
+        "duplicates":0,"disagreements":1}
+        "#);
         assert_eq!(house.cycle().await.disagreements, 1);
     });
 }
@@ -80,7 +90,11 @@ fn an_unknown_task_is_rejected_by_name_and_the_others_are_taken() {
         let task = lease(house).await;
         let results = [result(UNKNOWN, SUCCESS), result(&task, SUCCESS), result("7", SUCCESS)];
         let answer = submit(house, &results).await;
-        assert_snapshot!(about(&task, &answer), @"");
+        assert_snapshot!(about(&task, &answer), @r#"
+        200 application/json no-store
+        {"accepted":1,"rejected":2,"errors":["7: task_uuid is no UUID","01900000-0000-7000-8000-000000000000: there is no such task"],
+        "duplicates":0,"disagreements":0}
+        "#);
     });
 }
 
@@ -91,15 +105,36 @@ fn numbers_that_are_none_are_refused() {
         let task = lease(house).await;
         let members = |reward: &str| format!(r#""success":true,"score":1.0,"total_reward":{reward},"timesteps":50"#);
         let bare = submit(house, &[result(&task, &members("NaN"))]).await;
-        assert_snapshot!(about(&task, &bare), @"");
+        assert_snapshot!(about(&task, &bare), @r#"
+        400 application/problem+json no-store
+        {"type":"urn:kinitro:problem:invalid-json","title":"Invalid json","status":400,"detail":"the body is not JSON: expected value at line 1 column 134",
+        "field":"results[0].total_reward","request_id":"r-1"}
+        "#);
         let quoted = submit(house, &[result(&task, &members(r#""NaN""#))]).await;
-        assert_snapshot!(about(&task, &quoted), @"");
+        assert_snapshot!(about(&task, &quoted), @r#"
+        400 application/problem+json no-store
+        {"type":"urn:kinitro:problem:invalid-value","title":"Invalid value","status":400,"detail":"invalid type: string \"NaN\", expected a number at line 1 column 138",
+        "field":"results[0].total_reward","request_id":"r-1"}
+        "#);
         let endless = submit(house, &[result(&task, &members(r#""Infinity""#))]).await;
-        assert_snapshot!(about(&task, &endless), @"");
+        assert_snapshot!(about(&task, &endless), @r#"
+        400 application/problem+json no-store
+        {"type":"urn:kinitro:problem:invalid-value","title":"Invalid value","status":400,"detail":"invalid type: string \"Infinity\", expected a number at line 1 column 143",
+        "field":"results[0].total_reward","request_id":"r-1"}
+        "#);
         let overflow = submit(house, &[result(&task, &members("1e999"))]).await;
-        assert_snapshot!(about(&task, &overflow), @"");
-        let score = submit(house, &[result(&task, r#""success":true,"score":1.5,"total_reward":1.0,"timesteps":50"#)]).await;
-        assert_snapshot!(about(&task, &score), @"");
+        assert_snapshot!(about(&task, &overflow), @r#"
+        400 application/problem+json no-store
+        {"type":"urn:kinitro:problem:invalid-json","title":"Invalid json","status":400,"detail":"the body is not JSON: number out of range at line 1 column 138",
+        "field":"results[0].total_reward","request_id":"r-1"}
+        "#);
+        let score =
+            submit(house, &[result(&task, r#""success":true,"score":1.5,"total_reward":1.0,"timesteps":50"#)]).await;
+        assert_snapshot!(about(&task, &score), @r#"
+        200 application/json no-store
+        {"accepted":0,"rejected":1,"errors":["<task>: score must be a number in [0, 1]"],
+        "duplicates":0,"disagreements":0}
+        "#);
         let sound = submit(house, &[result(&task, SUCCESS)]).await;
         assert!(sound.body.starts_with(r#"{"accepted":1,"#), "nothing of it was recorded: {}", sound.body);
     });
@@ -112,7 +147,10 @@ fn verification_and_verdict_are_taken_with_a_result() {
         let task = lease(house).await;
         let members = r#""success":false,"score":0.0,"total_reward":0.0,"timesteps":3,"error":"too slow","verification_passed":true,
             "verification_score":0.999,"verdict":"policy_fault","cause":"action_timeout","attempt":1,"duration_seconds":2.5,"policy_seconds":1.5"#;
-        assert_snapshot!(submit(house, &[result(&task, members)]).await.shown(), @"");
+        assert_snapshot!(submit(house, &[result(&task, members)]).await.shown(), @r#"
+        200 application/json no-store
+        {"accepted":1,"rejected":0,"errors":[],"duplicates":0,"disagreements":0}
+        "#);
         assert_eq!(house.cycle().await.policy_faults, 1);
     });
 }
@@ -124,7 +162,8 @@ fn environments_can_be_chosen() {
         let body = r#"{"executor_id":"executor-1","env_ids":["metaworld/push-v3"]}"#;
         let none = house.post("/v1/tasks/fetch", body).await;
         assert!(none.body.starts_with(r#"{"tasks":[],"#), "{}", none.body);
-        let body = r#"{"executor_id":"executor-1","env_ids":["metaworld/reach-v3","metaworld/push-v3"],"batch_size":1}"#;
+        let body =
+            r#"{"executor_id":"executor-1","env_ids":["metaworld/reach-v3","metaworld/push-v3"],"batch_size":1}"#;
         let one = house.post("/v1/tasks/fetch", body).await;
         assert_eq!(one.json()["tasks"][0]["env_id"], "metaworld/reach-v3");
     });

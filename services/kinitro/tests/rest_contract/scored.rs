@@ -31,7 +31,8 @@ pub struct Scored {
     moments: Moments,
 }
 
-/// Two miners have a plain endpoint, in either spelling, one a sealed one, one committed nonsense, and the others nothing.
+/// Two miners have a plain endpoint, in either spelling, one a sealed one, one a sealed one
+/// for another backend, one committed nonsense, and the others nothing.
 pub async fn scored() -> &'static Scored {
     SCORED
         .get_or_init(|| async {
@@ -44,10 +45,14 @@ pub async fn scored() -> &'static Scored {
             house.commit(9, &write_sealed_commitment("miner/nine", "v1", &deployment, &key.public()).unwrap()).await;
             house.commit(10, br#"{"m":"miner/ten","r":"v1","d":"https://policy-10.example/"}"#).await;
             house.commit(11, b"no commitment at all").await;
+            let other = PrivateKey::generate().public();
+            house.commit(8, &write_sealed_commitment("miner/eight", "v1", &deployment, &other).unwrap()).await;
             house.finalize().await;
             house.start_cycle(4).await;
             let moments = play(&house, SCRIPT).await;
-            house.get_when("/v1/status", "the cycle is scored", |it| it.body.contains(r#""is_evaluating":false"#)).await;
+            house
+                .get_when("/v1/status", "the cycle is scored", |it| it.body.contains(r#""is_evaluating":false"#))
+                .await;
             Scored { house, moments }
         })
         .await
@@ -63,15 +68,26 @@ fn moments() -> &'static Moments {
 
 #[test]
 fn weights_are_published() {
-    assert_snapshot!(get("/v1/weights/latest").shown(), @"");
+    assert_snapshot!(get("/v1/weights/latest").shown(), @r#"
+    200 application/json no-cache
+    {"block":12,"block_number":12,"weights":{"2":0.04201006613406605,"9":0.8437947344813395,"10":0.11419519938459449},
+    "created_at":"<time>","timestamp":"<time>","cycle_id":1,"weights_u16":{"uids":[2,9,10],"values":[3263,
+    65535,8869]},
+    "metadata":{"n_miners_evaluated":3,"n_environments":2,"evaluation_duration_seconds":<seconds>},
+    "scheme":"published-1"}
+    "#);
 }
 
 #[test]
 fn weights_of_a_block_are_those_of_the_cycle_at_it() {
-    let (latest, block) = (get("/v1/weights/latest"), get("/v1/weights/9"));
+    let (latest, block) = (get("/v1/weights/latest"), get("/v1/weights/12"));
     assert_eq!(block.body, latest.body);
-    assert_snapshot!(block.shown().lines().next().unwrap(), @"");
-    assert_snapshot!(get("/v1/weights/8").shown(), @"");
+    assert_snapshot!(block.shown().lines().next().unwrap(), @"200 application/json no-cache");
+    assert_snapshot!(get("/v1/weights/11").shown(), @r#"
+    404 application/problem+json no-store
+    {"type":"urn:kinitro:problem:weights-not-found","title":"Weights not found","status":404,"detail":"no weights were computed at block 11",
+    "request_id":"r-1"}
+    "#);
 }
 
 #[test]
@@ -98,15 +114,39 @@ fn weights_sum_to_one_and_follow_the_points() {
 
 #[test]
 fn scores_are_published() {
-    assert_snapshot!(get("/v1/scores/latest").shown(), @"");
+    assert_snapshot!(get("/v1/scores/latest").shown(), @r#"
+    200 application/json no-cache
+    {"cycle_id":1,"block":12,"scores":{"2":{"metaworld/drawer-close-v3":0.0,"metaworld/push-v3":0.5},
+    "9":{"metaworld/drawer-close-v3":1.0,"metaworld/push-v3":0.75},
+    "10":{"metaworld/drawer-close-v3":0.6666666666666666,"metaworld/push-v3":1.0}},
+    "pareto_frontier":[9,10],"created_at":"<time>","cycle":{"id":1,"block_number":12,"status":"completed",
+    "started_at":"<time>","completed_at":"<time>","n_miners":3,"n_environments":2,"duration_seconds":<seconds>},
+    "details":[{"uid":2,"hotkey":"5GKoVmHo6SNP6ESHudCa7mBkf6sj7iwQHi3BiGcmYLdf3kq3","env_id":"metaworld/push-v3",
+    "success_rate":0.5,"mean_reward":2.375,"episodes_completed":4,"episodes_failed":0},
+    {"uid":2,"hotkey":"5GKoVmHo6SNP6ESHudCa7mBkf6sj7iwQHi3BiGcmYLdf3kq3","env_id":"metaworld/drawer-close-v3",
+    "success_rate":0.0,"mean_reward":2.375,"episodes_completed":4,"episodes_failed":0},
+    {"uid":9,"hotkey":"5FviZYPr5oVs9fge1aKcTUdSzbxB72hneySAwWwy3HnnmvYU","env_id":"metaworld/push-v3",
+    "success_rate":0.75,"mean_reward":9.375,"episodes_completed":4,"episodes_failed":0},
+    {"uid":9,"hotkey":"5FviZYPr5oVs9fge1aKcTUdSzbxB72hneySAwWwy3HnnmvYU","env_id":"metaworld/drawer-close-v3",
+    "success_rate":1.0,"mean_reward":9.375,"episodes_completed":4,"episodes_failed":0},
+    {"uid":10,"hotkey":"5F4gHdZdXNrKb7zaPRKRxkpc7p3DAxGqWN5WwBMa6kmh2Ssi","env_id":"metaworld/push-v3",
+    "success_rate":1.0,"mean_reward":10.375,"episodes_completed":4,"episodes_failed":0},
+    {"uid":10,"hotkey":"5F4gHdZdXNrKb7zaPRKRxkpc7p3DAxGqWN5WwBMa6kmh2Ssi","env_id":"metaworld/drawer-close-v3",
+    "success_rate":0.6666666666666666,"mean_reward":10.333333333333334,"episodes_completed":3,"episodes_failed":1}],
+    "scheme":"published-1","points":{"2":"0","9":"3","10":"1"}}
+    "#);
 }
 
 #[test]
 fn scores_of_a_cycle_are_found_by_its_id() {
     let (latest, cycle) = (get("/v1/scores/latest"), get("/v1/scores/1"));
     assert_eq!(cycle.body, latest.body);
-    assert_snapshot!(cycle.shown().lines().next().unwrap(), @"");
-    assert_snapshot!(get("/v1/scores/2").shown(), @"");
+    assert_snapshot!(cycle.shown().lines().next().unwrap(), @r#"200 application/json public, max-age=31536000, immutable"#);
+    assert_snapshot!(get("/v1/scores/2").shown(), @r#"
+    404 application/problem+json no-store
+    {"type":"urn:kinitro:problem:scores-not-found","title":"Scores not found","status":404,"detail":"cycle 2 was not scored",
+    "request_id":"r-1"}
+    "#);
 }
 
 #[test]
@@ -114,47 +154,146 @@ fn a_cycle_ends_at_the_same_moment_wherever_it_is_shown() {
     let (scores, status) = (get("/v1/scores/latest").json(), get("/v1/status").json());
     assert_eq!(scores["cycle"], status["last_completed_cycle"]);
     let miners = get("/v1/miners").json();
-    assert_eq!(miners["miners"][0]["last_evaluated"], scores["cycle"]["completed_at"]);
+    assert_eq!(miners["miners"][2]["last_evaluated"], scores["cycle"]["completed_at"]);
     let weights = get("/v1/weights/latest").json();
     assert_eq!(weights["metadata"]["evaluation_duration_seconds"], scores["cycle"]["duration_seconds"]);
 }
 
 #[test]
 fn status_shows_the_last_cycle() {
-    assert_snapshot!(get("/v1/status").shown(), @"");
+    assert_snapshot!(get("/v1/status").shown(), @r#"
+    200 application/json no-cache
+    {"status":"running","current_block":12,"last_eval_block":12,"next_eval_in_seconds":null,"miners_registered":12,
+    "environments_enabled":["metaworld/push-v3","metaworld/drawer-close-v3"],"current_cycle":null,
+    "last_completed_cycle":{"id":1,"block_number":12,"status":"completed","started_at":"<time>",
+    "completed_at":"<time>","n_miners":3,"n_environments":2,"duration_seconds":<seconds>},
+    "total_cycles":1,"total_miners_evaluated":3,"environments":["metaworld/push-v3","metaworld/drawer-close-v3"],
+    "is_evaluating":false}
+    "#);
 }
 
 #[test]
 fn status_shows_the_running_cycle() {
-    assert_snapshot!(moments().status_before, @"");
+    assert_snapshot!(moments().status_before, @r#"
+    200 application/json no-cache
+    {"status":"running","current_block":12,"last_eval_block":null,"next_eval_in_seconds":null,"miners_registered":12,
+    "environments_enabled":["metaworld/push-v3","metaworld/drawer-close-v3"],"current_cycle":{"id":1,
+    "block_number":12,"status":"running","started_at":"<time>","completed_at":null,"n_miners":3,
+    "n_environments":2,"duration_seconds":<seconds>},
+    "last_completed_cycle":null,"total_cycles":1,"total_miners_evaluated":0,"environments":["metaworld/push-v3",
+    "metaworld/drawer-close-v3"],"is_evaluating":true}
+    "#);
 }
 
 #[test]
 fn miners_are_listed_with_what_the_public_may_see() {
     let miners = get("/v1/miners");
-    assert_snapshot!(miners.shown(), @"");
-    assert!(!miners.body.contains(SEALED) && !miners.body.contains("basilica"));
+    assert_snapshot!(miners.shown(), @r#"
+    200 application/json no-cache
+    {"miners":[{"uid":0,"hotkey":"5HYntZzaUZoZG4NdeZcAwt7wH3TfGZzWp6xp9sy2rP3nHbic","endpoint":null,
+    "last_evaluated":null,"status":"uncommitted","status_reason":"nothing is committed on the chain",
+    "repo":"","revision":"","endpoint_encrypted":false,"first_commit_block":0},
+    {"uid":1,"hotkey":"5FKktvQ9adM6LDucqE4LKnhmc8iQT1w1G5UogB31WNScPbYZ","endpoint":null,"last_evaluated":null,
+    "status":"uncommitted","status_reason":"nothing is committed on the chain","repo":"","revision":"",
+    "endpoint_encrypted":false,"first_commit_block":0},
+    {"uid":2,"hotkey":"5GKoVmHo6SNP6ESHudCa7mBkf6sj7iwQHi3BiGcmYLdf3kq3","endpoint":"http://policy-2.example:9002",
+    "last_evaluated":"<time>","status":"active","status_reason":null,"repo":"miner/two","revision":"v1",
+    "endpoint_encrypted":false,"first_commit_block":8},
+    {"uid":3,"hotkey":"5E7UZKaPNf5qCjXbfWCqczv6Gv2WwkvyNRdRbU9gKozki3VN","endpoint":null,"last_evaluated":null,
+    "status":"uncommitted","status_reason":"nothing is committed on the chain","repo":"","revision":"",
+    "endpoint_encrypted":false,"first_commit_block":0},
+    {"uid":4,"hotkey":"5GbrBqvC9YDikjjcfJ5AmSUiNAhS6QFDvyAX8k11WqZbzXbs","endpoint":null,"last_evaluated":null,
+    "status":"uncommitted","status_reason":"nothing is committed on the chain","repo":"","revision":"",
+    "endpoint_encrypted":false,"first_commit_block":0},
+    {"uid":5,"hotkey":"5F7StWZp8URuu6K8RPf6AzMsy5Bko1pCNTZxKSDiYEa4wSk8","endpoint":null,"last_evaluated":null,
+    "status":"uncommitted","status_reason":"nothing is committed on the chain","repo":"","revision":"",
+    "endpoint_encrypted":false,"first_commit_block":0},
+    {"uid":6,"hotkey":"5HMpyi6Dc8CfCJkjQNkCf1U67b12HpbuDvSZh9D4rLvbc771","endpoint":null,"last_evaluated":null,
+    "status":"uncommitted","status_reason":"nothing is committed on the chain","repo":"","revision":"",
+    "endpoint_encrypted":false,"first_commit_block":0},
+    {"uid":7,"hotkey":"5Gxw8iM8gqLvVempYMGn2nuLymLvdKuyFwWSUtnAznu4XJGC","endpoint":null,"last_evaluated":null,
+    "status":"uncommitted","status_reason":"nothing is committed on the chain","repo":"","revision":"",
+    "endpoint_encrypted":false,"first_commit_block":0},
+    {"uid":8,"hotkey":"5ERgRrRYHdy3GJ2hBQuiDuj6ECPoYcV7hAD2UoqCXiz3iJLX","endpoint":null,"last_evaluated":null,
+    "status":"invalid","status_reason":"the sealed endpoint does not open with this key: it was sealed for another one, or damaged",
+    "repo":"miner/eight","revision":"v1","endpoint_encrypted":true,"first_commit_block":0},
+    {"uid":9,"hotkey":"5FviZYPr5oVs9fge1aKcTUdSzbxB72hneySAwWwy3HnnmvYU","endpoint":null,"last_evaluated":"<time>",
+    "status":"active","status_reason":null,"repo":"miner/nine","revision":"v1","endpoint_encrypted":true,
+    "first_commit_block":9},
+    {"uid":10,"hotkey":"5F4gHdZdXNrKb7zaPRKRxkpc7p3DAxGqWN5WwBMa6kmh2Ssi","endpoint":"https://policy-10.example",
+    "last_evaluated":"<time>","status":"active","status_reason":null,"repo":"miner/ten","revision":"v1",
+    "endpoint_encrypted":false,"first_commit_block":10},
+    {"uid":11,"hotkey":"5EnTEWpNPgJYpBXRbG6TntPjgsUAz2qcBmHeNL71sCxLSMbA","endpoint":null,"last_evaluated":null,
+    "status":"invalid","status_reason":"the commitment is neither `user/repo:revision:deployment` nor JSON with `m`, `r` and `d` or `e`",
+    "repo":"","revision":"","endpoint_encrypted":false,"first_commit_block":0}]}
+    "#);
+}
+
+#[test]
+fn a_sealed_endpoint_is_told_to_executors_only() {
+    assert_eq!(moments().endpoints[&9], format!("https://{SEALED}.deployments.basilica.ai"));
+    let routes = ["/health", "/v1/status", "/v1/weights/latest", "/v1/scores/latest", "/v1/miners", "/v1/environments"];
+    for path in routes.into_iter().chain(["/v1/tasks/stats", "/metrics"]) {
+        let body = get(path).body;
+        assert!(!body.contains(SEALED) && !body.contains("basilica"), "{path}: {body}");
+    }
 }
 
 #[test]
 fn environments_have_the_averages_of_all_cycles() {
-    assert_snapshot!(get("/v1/environments").shown(), @"");
+    assert_snapshot!(get("/v1/environments").shown(), @r#"
+    200 application/json no-cache
+    {"environments":[{"env_id":"metaworld/push-v3","env_name":"push-v3","task_name":"Push","family":"metaworld",
+    "n_evaluations":12,"avg_success_rate":0.75},
+    {"env_id":"metaworld/drawer-close-v3","env_name":"drawer-close-v3","task_name":"Drawer close",
+    "family":"metaworld","n_evaluations":11,"avg_success_rate":0.5454545454545454}]}
+    "#);
 }
 
 #[test]
 fn an_executor_is_told_all_it_needs() {
-    assert_snapshot!(moments().fetched_first, @"");
+    assert_snapshot!(moments().fetched_first, @r#"
+    200 application/json no-store
+    {"tasks":[{"task_uuid":"<uuid>","cycle_id":1,"miner_uid":2,"miner_hotkey":"5GKoVmHo6SNP6ESHudCa7mBkf6sj7iwQHi3BiGcmYLdf3kq3",
+    "miner_endpoint":"http://policy-2.example:9002","miner_repo":"miner/two","miner_revision":"v1",
+    "env_id":"metaworld/push-v3","seed":<seed>,"status":"assigned","created_at":"<time>","attempt":1,
+    "traceparent":""},
+    {"task_uuid":"<uuid>","cycle_id":1,"miner_uid":2,"miner_hotkey":"5GKoVmHo6SNP6ESHudCa7mBkf6sj7iwQHi3BiGcmYLdf3kq3",
+    "miner_endpoint":"http://policy-2.example:9002","miner_repo":"miner/two","miner_revision":"v1",
+    "env_id":"metaworld/drawer-close-v3","seed":<seed>,"status":"assigned","created_at":"<time>",
+    "attempt":1,"traceparent":""}],"total_pending":22,"lease_seconds":900}
+    "#);
 }
 
 #[test]
 fn an_executor_without_verdicts_and_attempts_is_understood() {
-    assert_snapshot!(moments().submitted_first, @"");
-    assert_snapshot!(moments().fetched_last, @"");
+    assert_snapshot!(moments().submitted_first, @r#"
+    200 application/json no-store
+    {"accepted":2,"rejected":0,"errors":[],"duplicates":0,"disagreements":0}
+    "#);
+    assert_snapshot!(moments().fetched_last, @r#"
+    200 application/json no-store
+    {"tasks":[],"total_pending":0,"lease_seconds":900}
+    "#);
 }
 
 #[test]
 fn task_stats_follow_the_cycle() {
-    assert_snapshot!(moments().stats_before, @"");
-    assert_snapshot!(moments().stats_leased, @"");
-    assert_snapshot!(get("/v1/tasks/stats").shown(), @"");
+    assert_snapshot!(moments().stats_before, @r#"
+    200 application/json no-cache
+    {"total_tasks":24,"pending_tasks":24,"assigned_tasks":0,"completed_tasks":0,"failed_tasks":0,
+    "active_executors":[],"current_cycle_id":1,"queue_depth":24,"queue_leased":0}
+    "#);
+    assert_snapshot!(moments().stats_leased, @r#"
+    200 application/json no-cache
+    {"total_tasks":24,"pending_tasks":22,"assigned_tasks":2,"completed_tasks":0,"failed_tasks":0,
+    "active_executors":["executor-1"],"current_cycle_id":1,"queue_depth":22,"queue_leased":2}
+    "#);
+    // The executor is forgotten after a minute.
+    let stats = get("/v1/tasks/stats").shown().replace(r#"["executor-1"]"#, "[]");
+    assert_snapshot!(stats, @r#"
+    200 application/json no-cache
+    {"total_tasks":24,"pending_tasks":0,"assigned_tasks":0,"completed_tasks":23,"failed_tasks":1,
+    "active_executors":[],"current_cycle_id":null,"queue_depth":0,"queue_leased":0}
+    "#);
 }

@@ -1,6 +1,9 @@
 //! A whole backend of separate processes: the binary as operators run it, on real Postgres and Redis.
 #![allow(dead_code, clippy::unwrap_used, reason = "every test binary uses another part")]
 
+pub mod counted;
+pub mod up;
+
 use std::{
     collections::BTreeMap,
     net::TcpListener,
@@ -49,18 +52,23 @@ pub struct Backend {
 impl Backend {
     /// Starts the stores, the chain and all services; commits the policies; returns when ingestion shows all of them.
     pub async fn start(options: Options) -> Self {
+        Self::start_with(options, &[]).await
+    }
+
+    /// The same with more miners, whose uids follow those of the sample policies and whose policies somebody else serves.
+    pub async fn start_with(options: Options, endpoints: &[String]) -> Self {
         let postgres = kinitro_stores::testing::private_postgres().await;
         let redis = kinitro_stores::testing::private_redis().await;
         let names = ["devchain", "ingestion", "scheduling", "scoring", "gateway", "execution"];
         let ports = names.into_iter().map(|name| (name, free_port())).collect();
         let folder = tempfile::tempdir().unwrap();
         let mut backend = Self { postgres, redis, ports, options, processes: BTreeMap::new(), folder };
-        backend.write_seed_file();
+        backend.write_seed_file(backend.options.policies.len() + endpoints.len());
         assert!(backend.command(&["db", "init"]).status().unwrap().success());
         for name in names {
             backend.spawn(name);
         }
-        backend.commit_policies().await;
+        backend.commit_policies(endpoints).await;
         backend
     }
 
@@ -74,6 +82,19 @@ impl Backend {
         }
         let child = self.command(&arguments).spawn().unwrap();
         self.processes.insert(name.to_owned(), child);
+    }
+
+    /// Starts one more process of a service, under a name and on a port of its own (again, after a kill).
+    pub fn spawn_as(&mut self, name: &'static str, service: &str, variables: &[(&str, String)]) {
+        let port = self.ports.entry(name).or_insert_with(free_port).to_string();
+        let variables = variables.iter().map(|(name, value)| (*name, value));
+        let child = self.command(&[service, "--port", &port]).envs(variables).spawn().unwrap();
+        self.processes.insert(name.to_owned(), child);
+    }
+
+    /// Where a service listens.
+    pub fn url(&self, name: &str) -> String {
+        format!("http://127.0.0.1:{}", self.ports[name])
     }
 
     /// Sends a signal to a service and, when it is SIGKILL, waits for its end.
@@ -99,7 +120,7 @@ impl Backend {
 
     /// A command of the binary in this backend's surroundings.
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let url = |name: &str| format!("http://127.0.0.1:{}", self.ports[name]);
+        let url = |name| self.url(name);
         let mut command = Command::new(env!("CARGO_BIN_EXE_kinitro"));
         command
             .args(arguments)
@@ -133,15 +154,24 @@ impl Backend {
 
     /// A client of scheduling.
     pub fn scheduling(&self) -> SchedulingServiceClient<Channel> {
-        let url = format!("http://127.0.0.1:{}", self.ports["scheduling"]);
-        SchedulingServiceClient::new(kinitro_chassis::connect_lazy(&url).unwrap())
+        self.replica("scheduling")
+    }
+
+    /// A client of one process of scheduling.
+    pub fn replica(&self, name: &str) -> SchedulingServiceClient<Channel> {
+        SchedulingServiceClient::new(kinitro_chassis::connect_lazy(&self.url(name)).unwrap())
     }
 
     /// Starts a cycle, waiting for the services to find each other.
     pub async fn start_cycle(&self, episodes_per_env: u32) -> Cycle {
+        self.start_cycle_on("scheduling", episodes_per_env).await
+    }
+
+    /// The same on one process of scheduling.
+    pub async fn start_cycle_on(&self, replica: &str, episodes_per_env: u32) -> Cycle {
         let request = StartCycleRequest { episodes_per_env, env_ids: vec!["metaworld/drawer-close-v3".to_owned()] };
         eventually("a cycle can be started", || async {
-            let started = self.scheduling().start_cycle(request.clone()).await;
+            let started = self.replica(replica).start_cycle(request.clone()).await;
             started.map(tonic::Response::into_inner).map_err(|status| status.message().to_owned())
         })
         .await
@@ -162,7 +192,7 @@ impl Backend {
 
     /// GET on the gateway: status and body.
     pub async fn get(&self, path: &str) -> (u16, Value) {
-        let url = format!("http://127.0.0.1:{}{path}", self.ports["gateway"]);
+        let url = self.url("gateway") + path;
         eventually("the gateway answers", || async {
             let response = client().get(&url).send().await.map_err(|error| error.to_string())?;
             let status = response.status().as_u16();
@@ -175,32 +205,36 @@ impl Backend {
         self.folder.path().join("chain.toml")
     }
 
-    fn write_seed_file(&self) {
+    fn write_seed_file(&self, miners: usize) {
         let mut text = "netuid = 1\n".to_owned();
-        for uid in 0..self.options.policies.len() {
+        for uid in 0..miners {
             text += &format!("[[neurons]]\nuid = {uid}\nhotkey = \"//miner{uid}\"\nstake = 1000\n");
         }
         std::fs::write(self.seed_file(), text).unwrap();
     }
 
-    async fn commit_policies(&mut self) {
-        let node = format!("ws://127.0.0.1:{}", self.ports["devchain"]);
-        let chain = eventually("the chain answers", || async {
-            ChainClient::connect(&node).await.map_err(|error| error.to_string())
-        })
-        .await;
+    async fn commit_policies(&mut self, more: &[String]) {
+        let mut endpoints = Vec::new();
         for (uid, (kind, latency)) in self.options.policies.clone().into_iter().enumerate() {
             let port = free_port();
             let arguments =
                 ["policy", "serve", "--kind", kind, "--port", &port.to_string(), "--latency-ms", &latency.to_string()];
             let child = self.command(&arguments).stderr(Stdio::null()).spawn().unwrap();
             self.processes.insert(format!("policy{uid}"), child);
-            let endpoint = format!("http://127.0.0.1:{port}").parse().unwrap();
-            let commitment = write_commitment("samples/policy", "v1", &endpoint).unwrap();
+            endpoints.push(format!("http://127.0.0.1:{port}"));
+        }
+        endpoints.extend_from_slice(more);
+        let node = format!("ws://127.0.0.1:{}", self.ports["devchain"]);
+        let chain = eventually("the chain answers", || async {
+            ChainClient::connect(&node).await.map_err(|error| error.to_string())
+        })
+        .await;
+        for (uid, endpoint) in endpoints.iter().enumerate() {
+            let commitment = write_commitment("samples/policy", "v1", &endpoint.parse().unwrap()).unwrap();
             let signer = Signer::from_uri(&format!("//miner{uid}")).unwrap();
             chain.set_commitment(&signer, 1, &commitment, Wait::Inclusion).await.unwrap();
         }
-        let wanted = self.options.policies.len();
+        let wanted = endpoints.len();
         eventually("all miners are active", || async {
             let (_, body) = self.get("/v1/miners").await;
             let active = |miner: &&Value| miner["status"] == "active";
@@ -226,6 +260,8 @@ pub const API_KEY: &str = "test-key";
 
 /// An HTTP client that uses no proxy.
 pub fn client() -> reqwest::Client {
+    // The first caller installs it.
+    rustls::crypto::ring::default_provider().install_default().ok();
     reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(10)).build().unwrap()
 }
 
@@ -242,6 +278,10 @@ pub async fn eventually<T, F: Future<Output = Result<T, String>>>(what: &str, as
     }
 }
 
+/// Below the range from which the system gives ports to outgoing connections: while a service is away, none of the calls to it may
+/// be given its port.
 fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    let candidates =
+        std::iter::repeat_with(|| 10_000 + u16::try_from(uuid::Uuid::new_v4().as_u128() % 20_000).unwrap());
+    candidates.take(1000).find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).unwrap()
 }

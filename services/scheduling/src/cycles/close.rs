@@ -10,6 +10,7 @@ use std::{
 };
 
 use kinitro_domain::{CycleId, CycleState};
+use sqlx::PgExecutor;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -26,6 +27,9 @@ const LAST_POLL: Duration = Duration::from_secs(10);
 const SETTLE: Duration = Duration::from_millis(100);
 const FIRST_RETRY: Duration = Duration::from_millis(250);
 const LAST_RETRY: Duration = Duration::from_secs(30);
+/// A deadline that passed while this process or Postgres was away counts only after they have been back for so long: executors hold
+/// results that they could not hand in meanwhile, and try again at least every five seconds.
+const GRACE: Duration = Duration::from_secs(10);
 
 /// When the cycle in state `scoring` is to be tried next.
 #[derive(Debug, Default)]
@@ -41,9 +45,12 @@ impl Cycles {
         let completed = self.tasks.completed_signal();
         let mut retry = Retry::default();
         let mut failures = 0;
+        // Since when results could be handed in without a break.
+        let mut open_since = Instant::now();
         while !draining.is_cancelled() {
             let begun = Instant::now();
-            let pause = match self.look_at_open_cycle(&mut retry, &draining).await {
+            let deadline_counts = begun.duration_since(open_since) >= GRACE;
+            let pause = match self.look_at_open_cycle(&mut retry, deadline_counts, &draining).await {
                 Ok(()) => {
                     failures = 0;
                     // Looking at a very large cycle takes long: then more seldom.
@@ -54,24 +61,33 @@ impl Cycles {
                 Err(error) => {
                     tracing::warn!(%error, failures, "the open cycle could not be looked at");
                     failures += 1;
+                    open_since = Instant::now();
                     backoff(FIRST_RETRY, LAST_RETRY, failures)
                 }
             };
+            let asleep = Instant::now();
             tokio::select! {
                 () = draining.cancelled() => {}
                 () = tokio::time::sleep(pause) => {}
                 () = completed.notified() => tokio::time::sleep(SETTLE).await,
             }
+            if asleep.elapsed() > pause + GRACE {
+                tracing::warn!(seconds = asleep.elapsed().as_secs(), "this process stood still");
+                open_since = Instant::now();
+            }
         }
         Ok(())
     }
 
-    async fn look_at_open_cycle(&self, retry: &mut Retry, draining: &CancellationToken) -> Result<(), CycleError> {
-        if self.unswept.load(Ordering::Relaxed) {
-            self.sweep_cancelled().await?;
-        }
+    async fn look_at_open_cycle(
+        &self,
+        retry: &mut Retry,
+        deadline_counts: bool,
+        draining: &CancellationToken,
+    ) -> Result<(), CycleError> {
         let Some(mut cycle) = find_cycle(&self.pool, Which::Newest).await? else { return Ok(()) };
-        if cycle.cycle_state() == CycleState::Running && !self.close_when_done(&mut cycle).await? {
+        self.sweep_cancelled(&cycle).await?;
+        if cycle.cycle_state() == CycleState::Running && !self.close_when_done(&mut cycle, deadline_counts).await? {
             return Ok(());
         }
         if cycle.cycle_state() != CycleState::Scoring {
@@ -99,8 +115,8 @@ impl Cycles {
     }
 
     /// running → scoring, when it is time; whether it was, here.
-    async fn close_when_done(&self, cycle: &mut CycleRow) -> Result<bool, CycleError> {
-        if !cycle.overdue && self.has_open_tasks(cycle.id).await? {
+    async fn close_when_done(&self, cycle: &mut CycleRow, deadline_counts: bool) -> Result<bool, CycleError> {
+        if !(cycle.overdue && deadline_counts) && self.has_open_tasks(cycle.id).await? {
             return Ok(false);
         }
         // Locked first, so that the next statement sees dead letters that were just requeued, and none can be after it.
@@ -113,10 +129,11 @@ impl Cycles {
                 SET state = 'scoring', closed_at = clock_timestamp()
               WHERE id = $1
                 AND state = 'running'
-                AND (clock_timestamp() >= deadline
+                AND ($2 AND clock_timestamp() >= deadline
                      OR NOT EXISTS (SELECT 1 FROM scheduling.tasks t
                                      WHERE t.cycle_id = c.id AND t.state IN ('pending', 'assigned')))",
-            cycle.id
+            cycle.id,
+            deadline_counts
         )
         .execute(&mut *transaction)
         .await?
@@ -129,6 +146,7 @@ impl Cycles {
         if let Some(now) = find_cycle(&self.pool, Which::Id(cycle.cycle_id())).await? {
             *cycle = now;
         }
+        cycle.timed_out = self.has_gap(&self.pool, cycle).await?;
         let progress = self.tasks.progress(cycle.cycle_id()).await?;
         tracing::info!(
             cycle_id = cycle.id,
@@ -152,33 +170,35 @@ impl Cycles {
         Ok(open)
     }
 
-    /// Ends the open tasks of a cycle that takes no more results: the gap that makes it `timed_out`. Repeating it does no harm.
+    /// Ends the open tasks of a cycle that takes no more results: the gap that makes it `timed_out`. Repeating it does no harm, and
+    /// nothing of it touches the row of the cycle, which another replica may hold locked while it is scored.
     pub(super) async fn give_up_open_tasks(&self, cycle: &CycleRow) -> Result<(), CycleError> {
         let gap = self.tasks.close(cycle.cycle_id()).await?;
         if gap > 0 {
             tracing::warn!(cycle_id = cycle.id, gap, tasks_total = cycle.tasks_total, "open tasks are given up");
             metrics::counter!("kinitro_tasks_unplayed_total").increment(gap);
         }
-        // Read from the rows: an earlier process may have closed them and died.
-        sqlx::query!(
-            "UPDATE scheduling.cycles c
-                SET timed_out = EXISTS (SELECT 1 FROM scheduling.tasks t
-                                         WHERE t.cycle_id = c.id AND t.state = 'failed' AND t.cause = 'cycle_closed')
-              WHERE id = $1 AND state = 'scoring'",
-            cycle.id
-        )
-        .execute(&self.pool)
-        .await?;
         Ok(())
     }
 
-    /// A process may have died between cancelling a cycle and ending its tasks.
-    async fn sweep_cancelled(&self) -> Result<(), CycleError> {
-        let newest = find_cycle(&self.pool, Which::Newest).await?;
-        if let Some(cycle) = newest.filter(|cycle| cycle.cycle_state() == CycleState::Cancelled) {
-            self.give_up_open_tasks(&cycle).await?;
+    /// Whether tasks were open when the cycle was closed. Read from the rows: an earlier process may have closed them and died.
+    pub(super) async fn has_gap(&self, executor: impl PgExecutor<'_>, cycle: &CycleRow) -> Result<bool, CycleError> {
+        let gap = sqlx::query_scalar!(
+            r#"SELECT EXISTS (SELECT 1 FROM scheduling.tasks
+                               WHERE cycle_id = $1 AND state = 'failed' AND cause = 'cycle_closed') AS "gap!""#,
+            cycle.id
+        )
+        .fetch_one(executor)
+        .await?;
+        Ok(gap)
+    }
+
+    /// The replica that cancelled a cycle may have died before it ended the tasks: once for each cycle, every other one does it too.
+    pub(super) async fn sweep_cancelled(&self, newest: &CycleRow) -> Result<(), CycleError> {
+        if newest.cycle_state() == CycleState::Cancelled && self.swept.load(Ordering::Relaxed) < newest.id {
+            self.give_up_open_tasks(newest).await?;
+            self.swept.fetch_max(newest.id, Ordering::Relaxed);
         }
-        self.unswept.store(false, Ordering::Relaxed);
         Ok(())
     }
 
@@ -198,8 +218,7 @@ impl Cycles {
         if cancelled == 0 {
             return Err(CycleError::NotRunning { id, state: now.state });
         }
-        self.unswept.store(true, Ordering::Relaxed);
-        self.give_up_open_tasks(&now).await?;
+        self.sweep_cancelled(&now).await?;
         tracing::info!(cycle_id = cycle.id, "cycle cancelled");
         self.publish_cancelled(&now).await;
         self.closed.notify_one();

@@ -10,7 +10,7 @@ mod start;
 mod tally;
 mod timer;
 
-use std::{sync::atomic::AtomicBool, time::Duration};
+use std::{sync::atomic::AtomicI64, time::Duration};
 
 use kinitro_domain::EnvId;
 use kinitro_queue::EventBus;
@@ -32,8 +32,8 @@ pub struct Cycles {
     pub config: Config,
     /// The environments that the configuration leaves.
     pub environments: Vec<EnvId>,
-    /// The newest cycle may be cancelled and have open tasks.
-    pub unswept: AtomicBool,
+    /// Of the cancelled cycles whose tasks are known to be ended: the newest.
+    pub swept: AtomicI64,
     /// A cycle ended here: look whether the next is due.
     pub closed: Notify,
 }

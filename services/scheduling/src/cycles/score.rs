@@ -1,8 +1,9 @@
 //! Has a closed cycle scored, and ends it.
 //!
 //! The row of the cycle stays locked from reading the tallies until the end of the cycle is committed, so one replica does it at
-//! a time; when it dies, Postgres gives the lock back and another one goes on. `ScoreCycle` is idempotent: it may have been
-//! answered without anybody hearing the answer.
+//! a time; when it dies, Postgres gives the lock back and another one goes on, and when it stands still, Postgres ends its
+//! transaction after [`STANDSTILL`](crate::server::STANDSTILL). `ScoreCycle` is idempotent: it may have been answered without
+//! anybody hearing the answer.
 
 use std::time::Duration;
 
@@ -52,18 +53,19 @@ impl Cycles {
     }
 
     async fn try_to_score(&self, cycle: &CycleRow, draining: &CancellationToken) -> Result<Attempt, CycleError> {
-        self.give_up_open_tasks(cycle).await?;
         let mut lock = self.pool.begin().await?;
-        let Some(row) = sqlx::query!(
-            "SELECT timed_out FROM scheduling.cycles WHERE id = $1 AND state = 'scoring' FOR UPDATE SKIP LOCKED",
+        let ours = sqlx::query!(
+            "SELECT id FROM scheduling.cycles WHERE id = $1 AND state = 'scoring' FOR UPDATE SKIP LOCKED",
             cycle.id
         )
         .fetch_optional(&mut *lock)
-        .await?
-        else {
+        .await?;
+        if ours.is_none() {
             return Ok(Attempt::Elsewhere);
-        };
-        let end = if row.timed_out { CycleState::TimedOut } else { CycleState::Completed };
+        }
+        // Whoever closed the cycle may not have come so far.
+        self.give_up_open_tasks(cycle).await?;
+        let end = if self.has_gap(&mut *lock, cycle).await? { CycleState::TimedOut } else { CycleState::Completed };
         let tallies = tally::settle(read_played(&mut lock, cycle.id).await?);
         let request = score_request(&mut lock, cycle, end, &tallies).await?;
 
@@ -93,9 +95,10 @@ impl Cycles {
         tallies: &[Tallied],
     ) -> Result<(), CycleError> {
         sqlx::query!(
-            "UPDATE scheduling.cycles SET state = $2, completed_at = clock_timestamp() WHERE id = $1",
+            "UPDATE scheduling.cycles SET state = $2, timed_out = $3, completed_at = clock_timestamp() WHERE id = $1",
             cycle.id,
-            end.as_str()
+            end.as_str(),
+            end == CycleState::TimedOut
         )
         .execute(&mut *lock)
         .await?;

@@ -73,7 +73,11 @@ impl Cycles {
     /// Starts a cycle. Its row is there when this returns; its tasks are queued or will be by the reconciler.
     #[tracing::instrument(skip_all, fields(trigger = ?trigger, cycle_id = tracing::field::Empty))]
     pub async fn start(&self, plan: Plan, trigger: Trigger) -> Result<CycleRow, CycleError> {
-        refuse_beside(find_cycle(&self.pool, Which::Newest).await?.as_ref())?;
+        let newest = find_cycle(&self.pool, Which::Newest).await?;
+        refuse_beside(newest.as_ref())?;
+        if let Some(newest) = newest {
+            self.sweep_cancelled(&newest).await?;
+        }
         let list = self.ingestion.list_now().await?;
         let miners = evaluable(&list)?;
         if miners.is_empty() {
@@ -93,7 +97,9 @@ impl Cycles {
         self.guard(&mut transaction, trigger).await?;
         let id = self.insert_cycle(&mut transaction, &plan, &secret, block, tasks_total).await?;
         insert_miners(&mut transaction, id, &miners).await?;
-        Tasks::insert(&mut transaction, id, &tasks).await?;
+        // Redis gets the tasks beside the queue while Postgres stores them; nobody can lease them before the commit.
+        let (staged, inserted) = tokio::join!(self.tasks.stage(&tasks), Tasks::insert(&mut transaction, id, &tasks));
+        inserted?;
         sqlx::query!("UPDATE scheduling.cycles SET created_at = clock_timestamp() WHERE id = $1", id.0 as i64)
             .execute(&mut *transaction)
             .await?;
@@ -110,7 +116,11 @@ impl Cycles {
             "cycle started"
         );
         metrics::counter!("kinitro_cycles_started_total").increment(1);
-        if let Err(error) = self.tasks.enqueue(&tasks).await {
+        let queued = match &staged {
+            Some(staged) => self.tasks.publish(staged).await,
+            None => self.tasks.enqueue(&tasks).await,
+        };
+        if let Err(error) = queued {
             tracing::warn!(%error, cycle_id = id.0, "the tasks could not be queued; the reconciler will");
         }
         let cycle = find_cycle(&self.pool, Which::Id(id)).await?.ok_or(CycleError::NotFound)?;

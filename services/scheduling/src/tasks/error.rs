@@ -1,6 +1,6 @@
 //! Why a call about tasks fails.
 
-use kinitro_chassis::{ErrorCode, status};
+use kinitro_chassis::{ErrorCode, status, status_with};
 use kinitro_queue::QueueError;
 use tonic::Status;
 
@@ -41,7 +41,9 @@ impl From<TaskError> for Status {
     fn from(error: TaskError) -> Self {
         let message = error.to_string();
         match error {
-            TaskError::Invalid { .. } => status(ErrorCode::InvalidArgument, "INVALID_ARGUMENT", message),
+            TaskError::Invalid { field, .. } => {
+                status_with(ErrorCode::InvalidArgument, "INVALID_ARGUMENT", message, [("field", field.to_owned())])
+            }
             TaskError::CycleNotFound => status(ErrorCode::NotFound, "CYCLE_NOT_FOUND", message),
             TaskError::CycleNotRunning { .. } => status(ErrorCode::FailedPrecondition, "CYCLE_NOT_RUNNING", message),
             TaskError::Database(cause) if is_outage(&cause) || lost_a_race(&cause) => {

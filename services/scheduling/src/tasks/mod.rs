@@ -172,15 +172,20 @@ impl Tasks {
         }
         self.completed.notify_one();
         for DeadTask { id, cycle_id, uid, env_id, cause } in dead {
-            self.tell(EventKind::DeadLetter { cycle_id, task_id: id, uid, env_id, cause }).await;
+            if !self.tell(EventKind::DeadLetter { cycle_id, task_id: id, uid, env_id, cause }).await {
+                // Redis is away: each of the others would wait for it again, and an executor waits for us.
+                break;
+            }
         }
     }
 
-    /// Events are for showing: one that is lost changes nothing.
-    async fn tell(&self, kind: EventKind) {
-        if let Err(error) = self.events.publish(&Event::now(kind)).await {
+    /// Events are for showing: one that is lost changes nothing. Whether it was published.
+    async fn tell(&self, kind: EventKind) -> bool {
+        let published = self.events.publish(&Event::now(kind)).await;
+        if let Err(error) = &published {
             tracing::warn!(%error, "an event is lost");
         }
+        published.is_ok()
     }
 }
 

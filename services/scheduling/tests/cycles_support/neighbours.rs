@@ -4,7 +4,10 @@
 use std::{
     net::SocketAddr,
     pin::Pin,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -52,6 +55,8 @@ pub fn miner(uid: u32) -> Miner {
 #[derive(Default)]
 pub struct Script {
     pub miners: Mutex<Vec<Miner>>,
+    /// Ingestion only remembers the miners from an earlier run.
+    pub stale: AtomicBool,
     /// Scoring answers with this instead of scoring.
     pub refusal: Mutex<Option<Status>>,
     /// While it is true, scoring holds its answers back.
@@ -83,7 +88,9 @@ struct Ingestion(Arc<Script>);
 impl IngestionService for Ingestion {
     async fn list_miners(&self, _: Request<ListMinersRequest>) -> Result<Response<ListMinersResponse>, Status> {
         let miners = self.0.miners.lock().unwrap().clone();
-        Ok(Response::new(ListMinersResponse { block_number: 4711, netuid: 1, miners, ..ListMinersResponse::default() }))
+        let stale = self.0.stale.load(Ordering::SeqCst);
+        let list = ListMinersResponse { block_number: 4711, netuid: 1, miners, stale, ..ListMinersResponse::default() };
+        Ok(Response::new(list))
     }
 
     type WatchMinersStream = Pin<Box<dyn Stream<Item = Result<WatchMinersResponse, Status>> + Send>>;
