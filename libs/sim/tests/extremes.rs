@@ -1,5 +1,7 @@
 //! A policy decides every action of an episode, and an episode whose physics became unstable does not count. So whoever could drive
 //! the physics there could make hard scenes vanish. This plays the worst that a clipped action allows, against the objects of the scene.
+//!
+//! `KINITRO_TEST_SCENES` plays so many scenes for each attack instead of two.
 
 #![allow(clippy::unwrap_used)]
 
@@ -71,7 +73,7 @@ fn no_clipped_action_makes_the_physics_unstable() {
             }
             println!("{env_id}: {name}: farthest {farthest:.3} m");
             // The arena is two metres wide: what flies off stays a thing of this world.
-            assert!(farthest < 100.0, "{env_id}, {name}: {farthest} m");
+            assert!(farthest < 10.0, "{env_id}, {name}: {farthest} m");
         }
     }
 }

@@ -141,6 +141,7 @@ impl Leasing {
         self.engine.running.spawn(
             async move {
                 let lease = Lease { task_uuid: task.task_uuid.clone(), attempt: task.attempt };
+                let _left_to_expire = LeftToExpire { leases: &leasing.leases, lease: &lease };
                 let report = tokio::select! {
                     biased;
                     () = stop.cancelled() => None,
@@ -277,6 +278,21 @@ impl Leasing {
     }
 }
 
+/// Without it, the lease of an episode that panics would be kept alive for ever, and its cycle would wait for nobody.
+struct LeftToExpire<'a> {
+    leases: &'a Leases,
+    lease: &'a Lease,
+}
+
+impl Drop for LeftToExpire<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            tracing::error!(task_uuid = self.lease.task_uuid, "an episode panicked here; its lease is left to expire");
+            self.leases.drop_lease(self.lease);
+        }
+    }
+}
+
 fn unplayable(evidence: String) -> Report {
     Report {
         cause: Cause::Executor,
@@ -307,5 +323,26 @@ fn result(lease: &Lease, report: Report) -> TaskResult {
         trajectory_hash: report.trajectory_hash,
         duration_seconds: report.timing.total.as_secs_f64(),
         policy_seconds: report.timing.policy.as_secs_f64(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use super::*;
+
+    #[test]
+    fn the_lease_of_an_episode_that_panics_is_not_kept_alive() {
+        let (leases, lease) = (Leases::default(), Lease { task_uuid: "a".to_owned(), attempt: 1 });
+        leases.take(&Task { task_uuid: lease.task_uuid.clone(), attempt: lease.attempt, ..Task::default() });
+        drop(LeftToExpire { leases: &leases, lease: &lease });
+        assert_eq!(leases.all(), std::slice::from_ref(&lease), "an ordinary end leaves it to the delivery");
+        let episode = AssertUnwindSafe(|| {
+            let _left_to_expire = LeftToExpire { leases: &leases, lease: &lease };
+            panic!("as a bug would");
+        });
+        assert!(catch_unwind(episode).is_err());
+        assert!(leases.all().is_empty());
     }
 }

@@ -66,6 +66,31 @@ async fn a_flushed_redis_costs_time_and_no_work() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn while_redis_is_away_what_is_played_is_recorded_and_afterwards_the_rest_is_played() {
+    let _alone = ALONE.lock().await;
+    let mut backend = slow_backend().await;
+    let cycle = in_the_middle(&backend).await;
+    backend.redis.kill();
+    let idle = |cycle: &Cycle| cycle.tasks_assigned == 0;
+    let left = backend.cycle_when(cycle.id, "what was leased is recorded", idle).await;
+    assert!(left.tasks_pending > 0 && left.tasks_failed == 0, "{left:?}");
+    backend.redis.restart().await.unwrap();
+    assert_every_task_counted_once(&backend, &cycle).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn results_that_come_while_postgres_is_away_are_kept_and_counted() {
+    let _alone = ALONE.lock().await;
+    let mut backend = slow_backend().await;
+    let cycle = in_the_middle(&backend).await;
+    backend.postgres.kill();
+    // So that executors finish episodes, and leases expire meanwhile.
+    tokio::time::sleep(std::time::Duration::from_secs(4)).await;
+    backend.postgres.restart().await.unwrap();
+    assert_every_task_counted_once(&backend, &cycle).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_restarted_postgres_loses_nothing() {
     let _alone = ALONE.lock().await;
     let mut backend = slow_backend().await;

@@ -58,6 +58,8 @@ pub(crate) enum CycleError {
     Tasks(#[from] TaskError),
     #[error("the database failed: {0}")]
     Database(#[from] sqlx::Error),
+    #[error("nothing was heard of postgres, scoring or ingestion for {0:?}; check the network to them")]
+    Hangs(std::time::Duration),
     #[error("stored data is not usable: {0}")]
     Corrupt(String),
 }
@@ -75,6 +77,7 @@ impl CycleError {
             Self::NotFound => "CYCLE_NOT_FOUND",
             Self::NotRunning { .. } => "CYCLE_NOT_RUNNING",
             Self::Tasks(_) => "TASKS",
+            Self::Hangs(_) => "HANGS",
             Self::Database(error) if is_outage(error) => "DATABASE_UNAVAILABLE",
             Self::Database(_) | Self::Corrupt(_) => "INTERNAL",
         }
@@ -100,6 +103,7 @@ impl From<CycleError> for Status {
                 let message = "ingestion was not reached, or has read no block yet; retry with back-off";
                 return status(ErrorCode::Unavailable, error.reason(), message);
             }
+            CycleError::Hangs(_) => ErrorCode::Unavailable,
             CycleError::NotFound => ErrorCode::NotFound,
             CycleError::Database(ref cause) if is_outage(cause) => {
                 tracing::warn!(%error, "postgres was not reached");

@@ -13,13 +13,13 @@ use sqlx::{
     Connection as _, PgConnection, PgPool,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
-use tokio::{net::TcpListener, sync::Notify};
+use tokio::{net::TcpListener, sync::Notify, time::timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     Error,
     config::Config,
-    cycles::{Cycles, backoff},
+    cycles::{Cycles, PASS_LIMIT, backoff},
     miners::Ingestion,
     service::Scheduling,
     tasks::{TaskSettings, Tasks},
@@ -124,15 +124,19 @@ async fn reconcile(tasks: Tasks, draining: CancellationToken) -> Result<(), Infa
     let mut failures = 0;
     while !draining.is_cancelled() {
         let begun = Instant::now();
-        let pause = match tasks.reconcile().await {
-            Ok(_) => {
+        let compared = match timeout(PASS_LIMIT, tasks.reconcile()).await {
+            Ok(compared) => compared.map(drop).map_err(|error| error.to_string()),
+            Err(_) => Err(format!("nothing was heard of postgres for {PASS_LIMIT:?}; check the network to it")),
+        };
+        let pause = match compared {
+            Ok(()) => {
                 failures = 0;
                 RECONCILE_EVERY.max(begun.elapsed() * 9)
             }
             Err(error) => {
                 let pause = backoff(RECONCILE_EVERY, RECONCILE_RETRY_LIMIT, failures);
                 failures += 1;
-                tracing::warn!(%error, retry_seconds = pause.as_secs(), "queue and database could not be compared");
+                tracing::warn!(error, retry_seconds = pause.as_secs(), "queue and database could not be compared");
                 pause
             }
         };

@@ -21,7 +21,10 @@ pub use config::Config;
 pub use error::Error;
 use kinitro_chassis::{GrpcServer, MAX_MESSAGE_BYTES, Supervisor, postgres_url};
 use kinitro_proto::scoring::v1::scoring_service_server::ScoringServiceServer;
-use sqlx::{Connection as _, PgConnection, postgres::PgPoolOptions};
+use sqlx::{
+    Connection as _, PgConnection,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
 use tokio::net::TcpListener;
 
 use crate::{rpc::Scoring, store::Store};
@@ -29,6 +32,13 @@ use crate::{rpc::Scoring, store::Store};
 /// How long a call waits for a connection to Postgres before it answers that the database is unavailable.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 const MAX_CONNECTIONS: u32 = 8;
+/// So that a process which stands still, or whose machine is gone, does not keep a half-written cycle locked for the others.
+const SESSION: [(&str, &str); 4] = [
+    ("idle_in_transaction_session_timeout", "30s"),
+    ("tcp_keepalives_idle", "30"),
+    ("tcp_keepalives_interval", "10"),
+    ("tcp_keepalives_count", "3"),
+];
 
 /// Brings the schema `scoring` up to date. Safe to run at any time and by several processes at once.
 pub async fn migrate(database_url: &str) -> Result<(), Error> {
@@ -46,10 +56,11 @@ pub async fn migrate(database_url: &str) -> Result<(), Error> {
 pub async fn start(config: Config, listener: TcpListener, supervisor: &Supervisor) -> Result<(), Error> {
     config.validate().map_err(Error::Config)?;
     let scheme = config.scheme().map_err(Error::Config)?;
+    let options: PgConnectOptions = postgres_url(&config.database_url)?.parse()?;
     let pool = PgPoolOptions::new()
         .max_connections(MAX_CONNECTIONS)
         .acquire_timeout(ACQUIRE_TIMEOUT)
-        .connect_lazy(&postgres_url(&config.database_url)?)?;
+        .connect_lazy_with(options.application_name("kinitro-scoring").options(SESSION));
     let store = Store::new(pool);
     let probed = store.clone();
     let service = ScoringServiceServer::new(Scoring::new(store, scheme)).max_decoding_message_size(MAX_MESSAGE_BYTES);

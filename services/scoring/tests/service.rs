@@ -302,7 +302,17 @@ async fn everything_survives_a_restart_of_the_service_and_of_postgres() {
 
     // It says so while Postgres is away, and goes on by itself when it is back.
     postgres.kill();
-    assert_eq!(refusal(service.weights(None).await), (Code::Unavailable, "DATABASE_UNAVAILABLE".to_owned()));
+    // Its children notice a moment later.
+    let away = async {
+        loop {
+            match service.weights(None).await {
+                Ok(_) => tokio::time::sleep(Duration::from_millis(10)).await,
+                refused => return refused,
+            }
+        }
+    };
+    let refused = tokio::time::timeout(Duration::from_secs(60), away).await.unwrap();
+    assert_eq!(refusal(refused), (Code::Unavailable, "DATABASE_UNAVAILABLE".to_owned()));
     assert_eq!(refusal(service.score(&request(2, 6)).await).0, Code::Unavailable);
     postgres.restart().await.unwrap();
     let recovered = async {

@@ -127,7 +127,9 @@ async fn no_auth_refuses_other_addresses_unless_told_twice() {
     assert!(matches!(error, Error::OpenToOthers(_)));
     assert!(error.to_string().contains("--no-auth-on-any-address"), "{error}");
 
-    let told_twice = Config { no_auth_on_any_address: true, ..config };
+    // Nobody listens at port 1, whatever else runs on this machine.
+    let scheduling_url = "http://127.0.0.1:1".to_owned();
+    let told_twice = Config { no_auth_on_any_address: true, scheduling_url, ..config };
     let address = begin(told_twice, "0.0.0.0:0", &Supervisor::new()).await.unwrap();
     let local = (std::net::Ipv4Addr::LOCALHOST, address.port()).into();
     // The services are not there: the request got past the guard.

@@ -14,7 +14,7 @@ use sqlx::PgExecutor;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::{Cycles, backoff, score::Attempt};
+use super::{Cycles, backoff, pass, score::Attempt};
 use crate::{
     database::{CycleRow, Which, find_cycle},
     error::CycleError,
@@ -50,7 +50,7 @@ impl Cycles {
         while !draining.is_cancelled() {
             let begun = Instant::now();
             let deadline_counts = begun.duration_since(open_since) >= GRACE;
-            let pause = match self.look_at_open_cycle(&mut retry, deadline_counts, &draining).await {
+            let pause = match pass(self.look_at_open_cycle(&mut retry, deadline_counts, &draining)).await {
                 Ok(()) => {
                     failures = 0;
                     // Looking at a very large cycle takes long: then more seldom.

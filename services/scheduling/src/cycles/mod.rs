@@ -20,7 +20,7 @@ use tonic::transport::Channel;
 
 pub use start::{Plan, Trigger};
 
-use crate::{config::Config, miners::Ingestion, tasks::Tasks};
+use crate::{config::Config, error::CycleError, miners::Ingestion, tasks::Tasks};
 
 /// Starts, closes and scores cycles.
 pub struct Cycles {
@@ -36,6 +36,14 @@ pub struct Cycles {
     pub swept: AtomicI64,
     /// A cycle ended here: look whether the next is due.
     pub closed: Notify,
+}
+
+/// A pass of a loop that takes longer hangs: the machine of Postgres is gone and nobody said so. It is begun anew on another connection.
+pub const PASS_LIMIT: Duration = Duration::from_secs(600);
+
+/// One pass, or the error that it hangs.
+async fn pass<T>(steps: impl Future<Output = Result<T, CycleError>>) -> Result<T, CycleError> {
+    tokio::time::timeout(PASS_LIMIT, steps).await.unwrap_or(Err(CycleError::Hangs(PASS_LIMIT)))
 }
 
 /// The pause before the next try: doubles with every failure.

@@ -8,7 +8,7 @@ use std::{
 
 use tokio_util::sync::CancellationToken;
 
-use super::{Cycles, Plan, Trigger, backoff};
+use super::{Cycles, Plan, Trigger, backoff, pass};
 use crate::{
     database::{Which, find_cycle},
     error::CycleError,
@@ -27,7 +27,7 @@ impl Cycles {
         let mut skipped = 0;
         let mut logged: Option<(&'static str, Instant)> = None;
         loop {
-            let pause = match self.start_when_due().await {
+            let pause = match pass(self.start_when_due()).await {
                 Ok(pause) => {
                     (skipped, logged) = (0, None);
                     pause

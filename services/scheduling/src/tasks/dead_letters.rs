@@ -63,14 +63,19 @@ impl Tasks {
             })?;
         let cycle_id = i64::try_from(request.cycle_id).map_err(|_| TaskError::CycleNotFound)?;
 
-        // Locked against being closed meanwhile.
+        // Locked against being closed meanwhile. The row of a cycle that is being scored is not waited for.
         let mut transaction = self.pool.begin().await?;
-        let state = sqlx::query_scalar!("SELECT state FROM scheduling.cycles WHERE id = $1 FOR SHARE", cycle_id)
-            .fetch_optional(&mut *transaction)
-            .await?
-            .ok_or(TaskError::CycleNotFound)?;
-        if state != "running" {
-            return Err(TaskError::CycleNotRunning { state });
+        let running = sqlx::query_scalar!(
+            "SELECT id FROM scheduling.cycles WHERE id = $1 AND state = 'running' FOR SHARE",
+            cycle_id
+        )
+        .fetch_optional(&mut *transaction)
+        .await?;
+        if running.is_none() {
+            let state = sqlx::query_scalar!("SELECT state FROM scheduling.cycles WHERE id = $1", cycle_id)
+                .fetch_optional(&mut *transaction)
+                .await?;
+            return Err(state.map_or(TaskError::CycleNotFound, |state| TaskError::CycleNotRunning { state }));
         }
         let rows = sqlx::query!(
             "UPDATE scheduling.tasks

@@ -134,7 +134,11 @@ impl World {
             for (entry, consumer, ..) in pending.unwrap_or_default() {
                 let mut claim = redis::cmd("XCLAIM");
                 claim.arg(&stream).arg("executors").arg(consumer).arg(0).arg(entry).arg("IDLE").arg(3_600_000);
-                claim.arg("JUSTID").exec_async(&mut connection).await.unwrap();
+                match claim.arg("JUSTID").exec_async(&mut connection).await {
+                    // Its last task was completed at this moment.
+                    Err(error) if error.code() == Some("NOGROUP") => break,
+                    claimed => claimed.unwrap(),
+                }
             }
         }
     }
