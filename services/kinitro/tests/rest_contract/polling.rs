@@ -4,14 +4,8 @@ use reqwest::Method;
 
 use crate::{house::run, scored::scored, wire::ask};
 
-const POLLED: [&str; 6] = [
-    "/v1/status",
-    "/v1/weights/latest",
-    "/v1/weights/12",
-    "/v1/scores/latest",
-    "/v1/miners",
-    "/v1/environments",
-];
+const POLLED: [&str; 6] =
+    ["/v1/status", "/v1/weights/latest", "/v1/weights/12", "/v1/scores/latest", "/v1/miners", "/v1/environments"];
 const IMMUTABLE: &str = "/v1/scores/1";
 
 #[test]
