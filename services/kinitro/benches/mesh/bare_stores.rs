@@ -1,5 +1,6 @@
 //! The limit: the same rows and entries, written and taken straight from Postgres and Redis with the fewest statements, without
-//! services, without checks, fencing, fairness or redelivery. No queue over these two stores can be quicker.
+//! services, without checks, fencing, fairness or redelivery. What a queue over these two stores costs shows against it. Ours may even
+//! beat it at creating, because it speaks to Redis in fewer and fuller messages than one `XADD` an entry.
 
 use std::time::Instant;
 
@@ -16,6 +17,9 @@ use crate::player::PLAYERS;
 
 const STREAM: &str = "bare:work";
 const GROUP: &str = "players";
+/// What a binary `COPY` begins and ends with.
+const HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
+const TRAILER: &[u8] = b"\xff\xff";
 
 /// A table and a stream of their own beside those of scheduling, in the same servers.
 pub struct BareStores {
@@ -43,19 +47,20 @@ impl BareStores {
         let _: Value = redis::cmd("DEL").arg(STREAM).query_async(&mut redis).await?;
         let _: Value =
             redis::cmd("XGROUP").arg(&["CREATE", STREAM, GROUP, "0", "MKSTREAM"]).query_async(&mut redis).await?;
-        let (mut rows, mut entries) = (String::new(), redis::pipe());
+        let (mut rows, mut entries) = (HEADER.to_vec(), redis::pipe());
         for i in 0..self.tasks {
             let id = Uuid::now_v7();
-            let (uid, episode, seed) = (i % 200, i / 400, i.wrapping_mul(2_654_435_761));
-            rows.push_str(&format!("{id}\t1\t{uid}\tmetaworld/push-v3\t{episode}\t{seed}\n"));
+            encode(&mut rows, id, i);
             entries.cmd("XADD").arg(STREAM).arg("*").arg("t").arg(&id.as_bytes()[..]).ignore();
         }
+        rows.extend_from_slice(TRAILER);
         let mut connection = self.pool.acquire().await?;
 
         let begun = Instant::now();
-        let mut copy =
-            connection.copy_in_raw("COPY bare.tasks (id, cycle_id, uid, env_id, episode, seed) FROM STDIN").await?;
-        copy.send(rows.as_bytes()).await?;
+        let mut copy = connection
+            .copy_in_raw("COPY bare.tasks (id, cycle_id, uid, env_id, episode, seed) FROM STDIN (FORMAT binary)")
+            .await?;
+        copy.send(rows).await?;
         let written = copy.finish().await?;
         entries.query_async::<()>(&mut redis).await?;
         let seconds = begun.elapsed().as_secs_f64();
@@ -92,6 +97,21 @@ impl BareStores {
         let config = AsyncConnectionConfig::new().set_response_timeout(None);
         Ok(self.redis.get_multiplexed_async_connection_with_config(&config).await?)
     }
+}
+
+/// A row in the binary format: the number of fields, then each with its length before it.
+fn encode(rows: &mut Vec<u8>, id: Uuid, i: u32) {
+    let (uid, episode, seed) = (i % 200, i / 400, i.wrapping_mul(2_654_435_761));
+    rows.extend_from_slice(&[0, 6, 0, 0, 0, 16]);
+    rows.extend_from_slice(id.as_bytes());
+    rows.extend_from_slice(&[0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 4]);
+    rows.extend_from_slice(&uid.to_be_bytes());
+    rows.extend_from_slice(&[0, 0, 0, 17]);
+    rows.extend_from_slice(b"metaworld/push-v3");
+    rows.extend_from_slice(&[0, 0, 0, 4]);
+    rows.extend_from_slice(&episode.to_be_bytes());
+    rows.extend_from_slice(&[0, 0, 0, 8]);
+    rows.extend_from_slice(&u64::from(seed).to_be_bytes());
 }
 
 struct BareClient {

@@ -153,7 +153,7 @@ impl Measurement {
         let note = match self.work {
             Work::Create => format!(
                 "{}; StartCycle from call to answer, {MINERS} miners × {} environments × {EPISODES} episodes, of which writing \
-                 the rows takes {:.3} s; limit: one COPY and one pipeline of XADD; {QUOTED}",
+                 the rows takes {:.3} s; limit: one binary COPY and one pipeline of XADD; {QUOTED}",
                 self.ours.spread(3),
                 ENVIRONMENTS.len(),
                 self.inside.median(),
