@@ -14,6 +14,10 @@ use nix::unistd::{User, geteuid};
 
 use crate::{StoresError, binaries, postgres::PostgresKind, server::Kind as _};
 
+/// Runs the program unless our parent, whose process id is `$0`, is gone already: it may have ended after the fork and before
+/// the death signal was asked for, and then no signal would ever come.
+const UNLESS_ORPHANED: &str = r#"[ "$PPID" = "$0" ] || exit 1; exec "$@""#;
+
 /// The user a server runs as.
 #[derive(Debug, Clone)]
 pub(crate) struct Account {
@@ -45,7 +49,11 @@ impl Account {
         if let Some(signal) = death_signal {
             command.arg("--pdeathsig").arg(signal);
         }
-        command.arg("--no-new-privs").arg("--").arg(program);
+        command.arg("--no-new-privs").arg("--");
+        if death_signal.is_some() {
+            command.args(["/bin/sh", "-c", UNLESS_ORPHANED]).arg(std::process::id().to_string());
+        }
+        command.arg(program);
         Ok(command)
     }
 
