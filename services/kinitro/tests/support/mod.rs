@@ -5,10 +5,11 @@ pub mod counted;
 pub mod up;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     net::TcpListener,
     path::PathBuf,
     process::{Child, Command, Stdio},
+    sync::Mutex,
     time::{Duration, Instant},
 };
 
@@ -279,9 +280,14 @@ pub async fn eventually<T, F: Future<Output = Result<T, String>>>(what: &str, as
 }
 
 /// Below the range from which the system gives ports to outgoing connections: while a service is away, none of the calls to it may
-/// be given its port.
+/// be given its port. No port is given twice, because what it was given for may not listen yet.
 fn free_port() -> u16 {
+    static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
+    let mut given = GIVEN.lock().unwrap();
     let candidates =
         std::iter::repeat_with(|| 10_000 + u16::try_from(uuid::Uuid::new_v4().as_u128() % 20_000).unwrap());
-    candidates.take(1000).find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).unwrap()
+    let free = |port: &u16| TcpListener::bind(("0.0.0.0", *port)).is_ok();
+    let port = candidates.take(1000).filter(|port| !given.contains(port)).find(free).unwrap();
+    given.insert(port);
+    port
 }
