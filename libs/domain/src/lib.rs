@@ -10,7 +10,10 @@ mod state;
 mod tally;
 mod verdict;
 
-pub use environment::{CATALOGUE, Catalogued, EnvId, EnvIdError, catalogued, family_environments};
+pub use environment::{
+    ALIASES, CATALOGUE, Catalogued, DEFAULT_ENVIRONMENTS, EnvId, EnvIdError, catalogued, default_environments,
+    family_environments,
+};
 pub use ids::{BlockNumber, CycleId, ExecutorId, ExecutorIdError, Hotkey, HotkeyError, MinerUid, TaskId};
 pub use seed::{CycleSecret, CycleSecretError, EpisodeSeed};
 pub use state::{CycleState, TaskState, UnknownState};

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 pub enum Verdict {
     /// The environment said that the task was solved. Counts for the miner.
     Success,
-    /// The step limit came first. Counts.
+    /// The step limit came first, or the physics became unstable under the policy's actions. Counts.
     Failure,
     /// The policy timed out, refused, or answered something invalid. Counts as a failure, with the evidence kept.
     PolicyFault,
@@ -91,15 +91,18 @@ causes! {
     Environment = "environment" => Success,
     /// The step limit came before success.
     StepLimit = "step_limit" => Failure,
-    /// No answer to `/act` or `/reset` within the action timeout.
+    /// The policy's actions drove the physics to numbers that MuJoCo refuses. The same actions in the same scene do so on every
+    /// executor, so playing it again would bring nothing, and not counting it would let a policy choose the scenes that count.
+    PhysicsUnstable = "physics_unstable" => Failure,
+    /// No answer to `/act` or `/reset`, or to a message of a stream, within the action timeout.
     ActionTimeout = "action_timeout" => PolicyFault,
     /// The policy's answers, each in time, took longer than the evaluation timeout together.
     EpisodeTimeout = "episode_timeout" => PolicyFault,
-    /// An answer with an HTTP status other than 2xx.
+    /// An answer with an HTTP status other than 2xx, or the end of a stream with a gRPC status other than OK.
     HttpStatus = "http_status" => PolicyFault,
     /// A redirect; none is followed.
     Redirect = "redirect" => PolicyFault,
-    /// An answer that is no JSON or not of the documented shape.
+    /// An answer that is no JSON, no message, or not of the documented shape.
     InvalidResponse = "invalid_response" => PolicyFault,
     /// An answer larger than the limit.
     ResponseTooLarge = "response_too_large" => PolicyFault,
@@ -114,7 +117,7 @@ causes! {
     /// The policy could not be reached at the start of the episode. It may be the network on our side, so the episode is tried again;
     /// when every attempt ends so although other miners were reached, it counts as the miner's failure.
     PolicyUnreachable = "policy_unreachable" => InfrastructureFault,
-    /// The simulation reported an error or became unstable.
+    /// The simulation reported an error.
     Simulator = "simulator" => InfrastructureFault,
     /// Images were asked for and no renderer could be had.
     Renderer = "renderer" => InfrastructureFault,

@@ -19,19 +19,49 @@ pub struct EnvironmentInfo {
 }
 
 /// How to play an episode.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct EpisodeOptions {
     /// Steps after which it ends unsolved; the environment's own limit when that is lower. At least one.
     pub max_timesteps: u32,
-    /// Whether observations carry camera images.
-    pub images: bool,
+    /// How observations' camera images are drawn; `None` for observations without images.
+    pub images: Option<ImageQuality>,
+    /// How the physics varies from episode to episode.
+    pub randomisation: Randomisation,
 }
 
 impl Default for EpisodeOptions {
-    /// The environment's own limit, no images.
+    /// The environment's own limit, no images, the physics of the model's file.
     fn default() -> Self {
-        Self { max_timesteps: u32::MAX, images: false }
+        Self { max_timesteps: u32::MAX, images: None, randomisation: Randomisation::OFF }
     }
+}
+
+/// How carefully pictures are drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ImageQuality {
+    /// Simplified meshes, no shadows, no reflections: what an 84×84 picture can do without. Needs no OpenGL; the same on all
+    /// machines of an architecture.
+    #[default]
+    Fast,
+    /// To the pixel what the Python renderer draws with the same OpenGL.
+    Reference,
+}
+
+/// Domain randomisation: the ranges of the factors that an episode's seed draws, uniformly. They scale the model's own values from
+/// the first step on, in that episode alone; the hand is parked in the nominal world.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Randomisation {
+    /// Lowest and highest factor on every geom's friction coefficients. One factor an episode.
+    pub friction: [f64; 2],
+    /// Lowest and highest factor on every joint's damping. One factor an episode.
+    pub damping: [f64; 2],
+}
+
+impl Randomisation {
+    /// The model as its file has it.
+    pub const OFF: Self = Self { friction: [1.0; 2], damping: [1.0; 2] };
+    /// What the subnet plays.
+    pub const STANDARD: Self = Self { friction: [0.8, 1.2], damping: [0.9, 1.1] };
 }
 
 /// What one step brought.
@@ -63,7 +93,7 @@ pub(crate) enum Start<'a> {
 
 /// An environment that is loaded: immutable, shared by all episodes.
 pub(crate) trait Stage: Send + Sync {
-    fn start(&self, start: Start<'_>) -> Result<Box<dyn Scene>, SimError>;
+    fn start(&self, start: Start<'_>, randomisation: Randomisation) -> Result<Box<dyn Scene>, SimError>;
 
     /// A digest of everything that episodes share, to show that none of them changed it.
     fn fingerprint(&self) -> [u8; 32];
@@ -83,6 +113,9 @@ pub(crate) trait Scene: Send {
 
     /// Plays an action vector in the family's own units, unchecked and unclipped, as its original would take it.
     fn step_native(&mut self, action: [f32; 4]) -> Result<Judgement, &'static str>;
+
+    /// The physics of a step alone, without observation, reward or checks: what benchmarks compare a step with.
+    fn step_bare(&mut self, action: &Action);
 
     /// The observation of the family's original, which tells where objects are.
     fn native_observation(&self, goal_visible: bool) -> Vec<f64>;

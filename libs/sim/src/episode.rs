@@ -55,15 +55,26 @@ impl Episode {
             Some(renderer) => Some(renderer.draw(self.scene.view())?),
             None => None,
         };
+        Ok(Observation { images, ..self.observe_without_images() })
+    }
+
+    /// What a policy sees now, without images even if the episode was started with them: nothing is drawn.
+    pub fn observe_without_images(&self) -> Observation {
         let own = self.scene.proprioception();
-        Ok(Observation {
+        Observation {
             ee_pos: own.ee_pos,
             ee_quat: own.ee_quat,
             ee_vel_lin: own.ee_vel_lin,
             ee_vel_ang: own.ee_vel_ang,
             gripper: own.gripper,
-            images,
-        })
+            images: None,
+        }
+    }
+
+    /// What draws this episode's reference images, in OpenGL's own words: for tests against recorded images.
+    #[doc(hidden)]
+    pub fn opengl(&self) -> Result<Option<String>, SimError> {
+        self.renderer.as_ref().map(|renderer| renderer.opengl(self.scene.view())).transpose()
     }
 
     /// Plays one action. An episode that ended, or whose physics became unstable, takes no more steps.
@@ -85,6 +96,12 @@ impl Episode {
         self.record(judged)
     }
 
+    /// The physics of a step alone, which is no step of the episode: for benchmarks.
+    #[doc(hidden)]
+    pub fn step_bare(&mut self, action: &Action) {
+        self.scene.step_bare(action);
+    }
+
     /// The observation of the environment's original, which tells where objects are: for tests, and for policies inside this
     /// process that may know.
     #[doc(hidden)]
@@ -94,11 +111,15 @@ impl Episode {
 
     fn record(&mut self, judged: Result<Judgement, &'static str>) -> Result<StepOutcome, SimError> {
         self.steps += 1;
-        let judged = judged.and_then(|j| if j.reward.is_finite() { Ok(j) } else { Err("the reward is not finite") });
-        let Judgement { reward, success } = judged.map_err(|warning| {
+        let Judgement { mut reward, success } = judged.map_err(|warning| {
             self.finished = true;
             SimError::Unstable { env_id: self.info.env_id.clone(), step: self.steps, warning }
         })?;
+        if !reward.is_finite() {
+            // A formula of ours, in a corner that a policy may steer into: it must not decide whether the episode counts.
+            tracing::error!(env_id = %self.info.env_id, step = self.steps, reward, "a reward is not finite and counts as 0");
+            reward = 0.0;
+        }
         let (qpos, qvel) = self.scene.physics();
         for value in qpos.iter().chain(qvel).chain([&reward]) {
             self.trajectory.update(value.to_bits().to_le_bytes());

@@ -57,8 +57,9 @@ pub enum SimError {
         reason: String,
     },
 
-    /// The physics left the range of finite numbers. The engine's own answer to that is a silent reset, so the episode is lost.
-    #[error("the physics of `{env_id}` became unstable at step {step} ({warning}): the episode is void, repeat it")]
+    /// The physics left the range of finite numbers. The engine's own answer to that is a silent reset, so the episode ends. The same
+    /// actions in the same scene end it there every time.
+    #[error("the physics of `{env_id}` became unstable at step {step} ({warning}) under the actions that were played")]
     Unstable {
         /// The environment.
         env_id: EnvId,
@@ -94,9 +95,10 @@ pub enum SimError {
         got: Vec<f64>,
     },
 
-    /// There is no OpenGL to draw with.
+    /// There is no OpenGL to draw reference images with.
     #[error(
-        "cannot draw camera images: {reason}; install the packages libegl1 libegl-mesa0 libgl1-mesa-dri, or play without images"
+        "cannot draw camera images: {reason}; install the packages libegl1 libegl-mesa0 libgl1-mesa-dri, or play with images of \
+         quality `fast`, or with none"
     )]
     Graphics {
         /// What OpenGL or MuJoCo said.

@@ -5,6 +5,12 @@ pub(crate) fn distance<const N: usize>(a: [f64; N], b: [f64; N]) -> f64 {
     a.iter().zip(b).map(|(a, b)| (a - b) * (a - b)).sum::<f64>().sqrt()
 }
 
+/// The length of the difference of two points where the axes count differently.
+pub(crate) fn weighted_distance(a: [f64; 3], b: [f64; 3], weights: [f64; 3]) -> f64 {
+    let weighted = |axis: usize| (a[axis] - b[axis]) * weights[axis];
+    distance([weighted(0), weighted(1), weighted(2)], [0.0; 3])
+}
+
 /// Sum, component by component.
 pub(crate) fn add(a: [f64; 3], b: [f64; 3]) -> [f64; 3] {
     [a[0] + b[0], a[1] + b[1], a[2] + b[2]]

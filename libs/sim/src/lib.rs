@@ -27,13 +27,16 @@ mod geometry;
 mod metaworld;
 mod model;
 mod observation;
+mod oracle;
 mod renderer;
 mod simulator;
 mod streams;
+mod world;
 
 pub use action::Action;
-pub use environment::{EnvironmentInfo, EpisodeOptions, StepOutcome};
+pub use environment::{EnvironmentInfo, EpisodeOptions, ImageQuality, Randomisation, StepOutcome};
 pub use episode::Episode;
 pub use error::SimError;
 pub use observation::{Image, Observation};
+pub use oracle::Oracle;
 pub use simulator::Simulator;

@@ -80,8 +80,8 @@ impl Simulator {
 
     fn start_from(&self, env_id: &EnvId, start: Start<'_>, options: EpisodeOptions) -> Result<Episode, SimError> {
         let (info, stage) = self.stage(env_id)?;
-        let renderer = if options.images { Some(self.0.renderer.handle()?) } else { None };
-        Ok(Episode::new(info, stage.start(start)?, options, renderer))
+        let renderer = options.images.map(|quality| self.0.renderer.handle(quality));
+        Ok(Episode::new(info, stage.start(start, options.randomisation)?, options, renderer))
     }
 
     fn stage(&self, env_id: &EnvId) -> Result<(EnvironmentInfo, Arc<dyn Stage>), SimError> {

@@ -39,7 +39,7 @@ fn a_scripted_push_closes_a_drawer() {
 #[test]
 fn an_idle_policy_closes_no_drawer() {
     let simulator = Simulator::new(None).unwrap();
-    let options = EpisodeOptions { max_timesteps: 50, images: false };
+    let options = EpisodeOptions { max_timesteps: 50, ..EpisodeOptions::default() };
     let mut episode = simulator.start(&env_id("drawer-close-v3"), 1, options).unwrap();
     let idle = Action::new([0.0; 6], 0.0).unwrap();
     while !episode.finished() {
@@ -121,7 +121,7 @@ fn the_translation_moves_the_hand_a_centimetre_a_step() {
 fn the_rotation_has_no_effect() {
     let simulator = Simulator::new(None).unwrap();
     let hash = |rotation: f64| {
-        let options = EpisodeOptions { max_timesteps: 30, images: false };
+        let options = EpisodeOptions { max_timesteps: 30, ..EpisodeOptions::default() };
         let mut episode = simulator.start(&env_id("push-v3"), 5, options).unwrap();
         let action = Action::new([0.5, 0.2, -1.0, rotation, -rotation, rotation], 0.7).unwrap();
         while !episode.finished() {
@@ -137,7 +137,7 @@ fn an_episode_ends_at_its_limit_and_takes_no_step_after_that() {
     let simulator = Simulator::new(None).unwrap();
     let idle = Action::new([0.0; 6], 0.0).unwrap();
     for (asked, limit) in [(0, 1), (7, 7), (u32::MAX, 500)] {
-        let options = EpisodeOptions { max_timesteps: asked, images: false };
+        let options = EpisodeOptions { max_timesteps: asked, ..EpisodeOptions::default() };
         let mut episode = simulator.start(&env_id("push-v3"), 1, options).unwrap();
         assert_eq!(episode.max_timesteps(), limit);
         let finished = (0..limit).map(|_| episode.step(&idle).unwrap().finished).collect::<Vec<_>>();

@@ -1,10 +1,7 @@
 //! The free cylinder that stands on the table in several tasks.
 
 use super::{sawyer::Sawyer, task::Pose};
-use crate::{
-    SimError,
-    geometry::{distance, quaternion_of},
-};
+use crate::{SimError, geometry::distance};
 
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Cylinder {
@@ -18,7 +15,7 @@ impl Cylinder {
     }
 
     pub(super) fn pose(self, sawyer: &Sawyer) -> Pose {
-        Pose { position: self.position(sawyer), quaternion: quaternion_of(sawyer.geom_rotation(self.geom)) }
+        Pose { position: self.position(sawyer), quaternion: sawyer.geom_xyzw(self.geom) }
     }
 
     pub(super) fn position(self, sawyer: &Sawyer) -> [f64; 3] {

@@ -10,15 +10,32 @@
 //!   comes from before the last of these MuJoCo steps, because `mj_step` leaves positions as they were at its start.
 //! - All that varies between episodes is one *random vector*, uniform in the task's range.
 
+mod button;
 mod caging;
 mod cylinder;
+mod detour;
+mod door;
+mod experts;
+mod faucet;
+mod handle;
+mod lock;
+mod mug;
 mod numpy;
+mod nut;
+mod pinch;
+mod plate;
+mod reaching;
 mod reward;
 mod sawyer;
 mod scene;
+mod shoulder;
 mod stage;
+mod stick;
 mod task;
 mod tasks;
+mod window;
+
+pub(crate) use experts::TaskExpert;
 
 use crate::environment::Environment;
 

@@ -7,17 +7,18 @@
 
 use std::ops::{Add, Div, Mul, Sub};
 
-/// A Python float, or a NumPy float32.
+/// A Python float, a NumPy float64, or a NumPy float32.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Real {
     Python(f64),
+    Double(f64),
     Single(f32),
 }
 
 impl Real {
     pub(super) fn value(self) -> f64 {
         match self {
-            Self::Python(value) => value,
+            Self::Python(value) | Self::Double(value) => value,
             Self::Single(value) => f64::from(value),
         }
     }
@@ -28,6 +29,7 @@ impl Real {
             (Self::Python(a), Self::Single(b)) => Self::Single(single(a as f32, b)),
             (Self::Single(a), Self::Python(b)) => Self::Single(single(a, b as f32)),
             (Self::Single(a), Self::Single(b)) => Self::Single(single(a, b)),
+            (a, b) => Self::Double(double(a.value(), b.value())),
         }
     }
 }
@@ -51,15 +53,20 @@ macro_rules! operator {
 }
 operator!(Add add, Sub sub, Mul mul, Div div);
 
-/// `min(max(0, effort), 1)` as Python does it: the constants win only where they differ, and are Python's.
-pub(super) fn unit_clip(effort: f32) -> Real {
-    if effort > 1.0 {
-        Real::Python(1.0)
+/// `min(max(0, effort), most)` as Python does it: the constants win only where they differ, and are Python's.
+pub(super) fn clip(effort: f32, most: f64) -> Real {
+    if f64::from(effort) > most {
+        Real::Python(most)
     } else if effort > 0.0 {
         Real::Single(effort)
     } else {
         Real::Python(0.0)
     }
+}
+
+/// `min(max(0, effort), 1)`.
+pub(super) fn unit_clip(effort: f32) -> Real {
+    clip(effort, 1.0)
 }
 
 #[cfg(test)]
@@ -72,6 +79,12 @@ mod tests {
         assert_eq!(third, Real::Python(1.0 / 3.0));
         assert_eq!(third * Real::Single(1.0), Real::Single(1.0_f32 / 3.0));
         assert_eq!(Real::Single(0.25) + 0.5, Real::Single(0.75));
+    }
+
+    #[test]
+    fn a_double_makes_the_result_double() {
+        assert_eq!(Real::Double(1.0) / 3.0, Real::Double(1.0 / 3.0));
+        assert_eq!(Real::Single(1.0) / Real::Double(3.0), Real::Double(1.0 / 3.0));
     }
 
     #[test]

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use mujoco_rs::prelude::{MjData, MjModel, MjtObjBase, MjtWarning};
+use mujoco_rs::prelude::MjModel;
 
 use crate::{
     SimError,
-    geometry::{canonical_xyzw, distance},
-    model,
+    geometry::{canonical_xyzw, distance, quaternion_of},
     observation::Proprioception,
+    renderer::Moved,
+    world::World,
 };
 
 use super::task::Bounds;
@@ -38,97 +39,139 @@ struct Parts {
 
 /// The arm and everything around it: one episode's physics.
 pub(super) struct Sawyer {
-    data: MjData<Arc<MjModel>>,
+    world: World,
     parts: Parts,
+    /// The fingers' pads, where the task wants to know what they press on.
+    feeling: Option<[usize; 2]>,
     parked_tcp: [f64; 3],
 }
 
 impl Sawyer {
-    /// A fresh scene with the hand parked.
-    pub(super) fn parked(model: Arc<MjModel>, hand_start: [f64; 3]) -> Result<Self, SimError> {
+    /// A fresh scene, with parts of it moved, and the hand parked but for the last MuJoCo step, which [`Sawyer::finish_parking`]
+    /// makes.
+    pub(super) fn parking(model: Arc<MjModel>, moved: &[Moved], hand_start: [f64; 3]) -> Result<Self, SimError> {
+        let mut world = World::new(model)?;
+        world.relocate(moved)?;
         let parts = Parts {
-            hand: model::body(&model, "hand")?,
-            claws: [model::body(&model, "rightclaw")?, model::body(&model, "leftclaw")?],
-            pads: [model::body(&model, "leftpad")?, model::body(&model, "rightpad")?],
-            fingertips: [model::site(&model, "rightEndEffector")?, model::site(&model, "leftEndEffector")?],
-            finger_travel: model::travel(&model, "r_close")? + model::travel(&model, "l_close")?,
+            hand: world.body_named("hand")?,
+            claws: [world.body_named("rightclaw")?, world.body_named("leftclaw")?],
+            pads: [world.body_named("leftpad")?, world.body_named("rightpad")?],
+            fingertips: [world.site_named("rightEndEffector")?, world.site_named("leftEndEffector")?],
+            finger_travel: world.travel("r_close")? + world.travel("l_close")?,
         };
-        let data = MjData::try_new(model)
-            .map_err(|error| SimError::Physics { what: "make a state", reason: error.to_string() })?;
-        let mut sawyer = Self { data, parts, parked_tcp: [0.0; 3] };
-        for _ in 0..PARKING_STEPS {
-            sawyer.drag_hand_to(hand_start);
-            sawyer.advance(-1.0);
+        let mut sawyer = Self { world, parts, feeling: None, parked_tcp: [0.0; 3] };
+        for step in 1..=PARKING_STEPS {
+            sawyer.world.set_mocap(hand_start, HAND_DOWN);
+            sawyer.push(-1.0);
+            sawyer.world.step(if step < PARKING_STEPS { SUBSTEPS } else { SUBSTEPS - 1 });
         }
-        sawyer.parked_tcp = sawyer.tcp();
         Ok(sawyer)
+    }
+
+    /// The last MuJoCo step of the parking, in a world in which these parts stand elsewhere. It leaves all positions as they were at
+    /// its start, which is what Meta-World's resets read.
+    pub(super) fn finish_parking(&mut self, moved: &[Moved]) -> Result<(), SimError> {
+        self.world.relocate(moved)?;
+        self.world.step(1);
+        self.parked_tcp = self.tcp();
+        Ok(())
     }
 
     /// A copy to play an episode on, everything included, down to what is out of date in it.
     pub(super) fn duplicate(&self) -> Self {
-        Self { data: self.data.clone(), ..*self }
-    }
-
-    /// Such a copy on a model that differs from this one's in nothing but values.
-    pub(super) fn duplicate_onto(&self, model: Arc<MjModel>) -> Result<Self, SimError> {
-        let refused = |reason: String| SimError::Physics { what: "copy a state", reason };
-        let mut data = MjData::try_new(model).map_err(|error| refused(error.to_string()))?;
-        self.data.copy_to(&mut data).map_err(|error| refused(error.to_string()))?;
-        Ok(Self { data, ..*self })
+        Self { world: self.world.duplicate(), ..*self }
     }
 
     /// One step of an episode: the hand's target moves within its bounds, the gripper pushes with an effort from -1 (open) to 1
     /// (closed). The error names the stability check that failed.
-    pub(super) fn step(&mut self, action: [f32; 4], [low, high]: Bounds) -> Result<(), &'static str> {
-        let mut target = self.data.mocap_pos()[0];
+    pub(super) fn step(&mut self, action: [f32; 4], bounds: Bounds) -> Result<(), &'static str> {
+        self.drive(action, bounds);
+        if self.feeling.is_some() {
+            self.world.refresh_forces();
+        } else {
+            self.world.refresh();
+        }
+        self.world.check_stability()
+    }
+
+    /// MuJoCo's part of a step alone.
+    pub(super) fn drive(&mut self, action: [f32; 4], [low, high]: Bounds) {
+        let (mut target, _) = self.world.mocap();
         for axis in 0..3 {
             let delta = action[axis].clamp(-1.0, 1.0) * ACTION_SCALE;
             target[axis] = (target[axis] + f64::from(delta)).clamp(low[axis], high[axis]);
         }
-        self.drag_hand_to(target);
-        self.advance(action[3]);
-        self.data.forward();
-        self.check_stability()
+        self.world.set_mocap(target, HAND_DOWN);
+        self.push(action[3]);
+        self.world.step(SUBSTEPS);
     }
 
-    fn drag_hand_to(&mut self, position: [f64; 3]) {
-        self.data.mocap_pos_mut()[0] = position;
-        self.data.mocap_quat_mut()[0] = HAND_DOWN;
-    }
-
-    fn advance(&mut self, effort: f32) {
+    /// The effort with which the fingers push from now on.
+    fn push(&mut self, effort: f32) {
         let effort = f64::from(effort);
-        self.data.ctrl_mut().copy_from_slice(&[effort, -effort]);
-        for _ in 0..SUBSTEPS {
-            self.data.step();
-        }
+        self.world.ctrl_mut().copy_from_slice(&[effort, -effort]);
     }
 
-    /// MuJoCo answers numbers that are not finite, or absurdly large, by a warning and a silent reset of the state.
-    fn check_stability(&self) -> Result<(), &'static str> {
-        const CHECKS: [(MjtWarning, &str); 3] = [
-            (MjtWarning::mjWARN_BADQPOS, "BADQPOS"),
-            (MjtWarning::mjWARN_BADQVEL, "BADQVEL"),
-            (MjtWarning::mjWARN_BADQACC, "BADQACC"),
-        ];
-        let warnings = self.data.warning();
-        match CHECKS.into_iter().find(|(kind, _)| warnings[*kind as usize].number > 0) {
-            Some((_, name)) => Err(name),
-            None => Ok(()),
-        }
+    /// Lets the scene settle for the length of one step, the arm as it is.
+    pub(super) fn settle(&mut self) {
+        self.world.step(SUBSTEPS);
+    }
+
+    /// From now on, each step ends with the forces of contacts up to date, for [`Sawyer::squeezes`]. It takes as long as a MuJoCo step.
+    pub(super) fn feel(&mut self) -> Result<(), SimError> {
+        self.feeling = Some([self.geom_named("leftpad_geom")?, self.geom_named("rightpad_geom")?]);
+        Ok(())
+    }
+
+    /// Whether both fingers press on a geom. Never, unless the arm feels.
+    pub(super) fn squeezes(&self, geom: usize) -> bool {
+        self.feeling.is_some_and(|pads| pads.iter().all(|pad| self.world.pressure(*pad, geom) > 0.0))
+    }
+
+    /// Puts joints elsewhere: the callback gets `qpos` and `qvel`. Everything derived from them is up to date afterwards.
+    pub(super) fn set_joints(&mut self, set: impl FnOnce(&mut [f64], &mut [f64])) {
+        self.world.set_joints(set);
+        self.world.refresh();
     }
 
     /// Puts the free object somewhere, at rest, its orientation as it is.
     pub(super) fn place_free_object(&mut self, position: [f64; 3]) {
-        self.data.qpos_mut()[OBJECT..OBJECT + 3].copy_from_slice(&position);
-        self.data.qvel_mut()[OBJECT..OBJECT + 6].fill(0.0);
-        self.data.forward();
+        self.set_joints(|qpos, qvel| {
+            qpos[OBJECT..OBJECT + 3].copy_from_slice(&position);
+            qvel[OBJECT..OBJECT + 6].fill(0.0);
+        });
+    }
+
+    /// Puts the object on a single joint somewhere along it, at rest.
+    pub(super) fn place_jointed_object(&mut self, position: f64) {
+        self.set_joints(|qpos, qvel| {
+            qpos[OBJECT] = position;
+            qvel[OBJECT] = 0.0;
+        });
     }
 
     /// Puts the sliding object somewhere along its joint, its velocity as it is.
     pub(super) fn place_sliding_object(&mut self, position: f64) {
-        self.data.qpos_mut()[OBJECT] = position;
-        self.data.forward();
+        self.set_joints(|qpos, _| qpos[OBJECT] = position);
+    }
+
+    /// Where the object is on its single joint.
+    pub(super) fn object_joint(&self) -> f64 {
+        self.world.qpos()[OBJECT]
+    }
+
+    /// Brings all positions up to date with the joints and with what was moved.
+    pub(super) fn refresh(&mut self) {
+        self.world.refresh();
+    }
+
+    /// The scene's physics, for what only one task looks at.
+    pub(super) fn world(&self) -> &World {
+        &self.world
+    }
+
+    pub(super) fn world_mut(&mut self) -> &mut World {
+        &mut self.world
     }
 
     /// The hand's position.
@@ -138,8 +181,7 @@ impl Sawyer {
 
     /// The point between the fingertips.
     pub(super) fn tcp(&self) -> [f64; 3] {
-        let sites = self.data.site_xpos();
-        let [right, left] = self.parts.fingertips.map(|fingertip| sites[fingertip]);
+        let [right, left] = self.parts.fingertips.map(|fingertip| self.world.site(fingertip));
         std::array::from_fn(|axis| (right[axis] + left[axis]) / 2.0)
     }
 
@@ -165,43 +207,71 @@ impl Sawyer {
 
     /// The position of a body.
     pub(super) fn body(&self, body: usize) -> [f64; 3] {
-        self.data.xpos()[body]
+        self.world.body(body)
     }
 
-    /// The rotation matrix of a geom, in row order.
-    pub(super) fn geom_rotation(&self, geom: usize) -> [f64; 9] {
-        self.data.geom_xmat()[geom]
+    /// The orientation of a body, wxyz.
+    pub(super) fn body_wxyz(&self, body: usize) -> [f64; 4] {
+        self.world.body_wxyz(body)
+    }
+
+    /// The orientation of a body, xyzw, as SciPy makes it of the rotation matrix.
+    pub(super) fn body_xyzw(&self, body: usize) -> [f64; 4] {
+        quaternion_of(self.world.body_rotation(body))
+    }
+
+    /// The position of a geom.
+    pub(super) fn geom(&self, geom: usize) -> [f64; 3] {
+        self.world.geom(geom)
+    }
+
+    /// The orientation of a geom, xyzw, as SciPy makes it of the rotation matrix.
+    pub(super) fn geom_xyzw(&self, geom: usize) -> [f64; 4] {
+        quaternion_of(self.world.geom_rotation(geom))
+    }
+
+    /// The position of a site.
+    pub(super) fn site(&self, site: usize) -> [f64; 3] {
+        self.world.site(site)
+    }
+
+    /// The orientation of a site, xyzw, as SciPy makes it of the rotation matrix.
+    pub(super) fn site_xyzw(&self, site: usize) -> [f64; 4] {
+        quaternion_of(self.world.site_rotation(site))
     }
 
     pub(super) fn body_named(&self, name: &str) -> Result<usize, SimError> {
-        model::body(self.data.model(), name)
+        self.world.body_named(name)
     }
 
     pub(super) fn geom_named(&self, name: &str) -> Result<usize, SimError> {
-        model::geom(self.data.model(), name)
+        self.world.geom_named(name)
     }
 
-    /// The hand's own state. Only meaningful after a forward pass, as every step and every placement ends with one.
+    pub(super) fn site_named(&self, name: &str) -> Result<usize, SimError> {
+        self.world.site_named(name)
+    }
+
+    /// The hand's own state. Only meaningful once positions are up to date, as every step and every placement leaves them.
     pub(super) fn proprioception(&self) -> Proprioception {
-        let velocity = self.data.object_velocity(MjtObjBase::mjOBJ_XBODY, self.parts.hand, false);
-        let [wx, wy, wz, vx, vy, vz] = velocity;
+        let (ee_vel_ang, ee_vel_lin) = self.world.body_velocity(self.parts.hand);
         Proprioception {
             ee_pos: self.hand(),
-            ee_quat: canonical_xyzw(self.data.xquat()[self.parts.hand]),
-            ee_vel_lin: [vx, vy, vz],
-            ee_vel_ang: [wx, wy, wz],
+            ee_quat: canonical_xyzw(self.world.body_wxyz(self.parts.hand)),
+            ee_vel_lin,
+            ee_vel_ang,
             gripper: ((FINGERS_OPEN - self.finger_distance()) / self.parts.finger_travel).clamp(0.0, 1.0),
         }
     }
 
     /// Positions and velocities of all joints.
     pub(super) fn physics(&self) -> (&[f64], &[f64]) {
-        (self.data.qpos(), self.data.qvel())
+        (self.world.qpos(), self.world.qvel())
     }
 
     /// Position and orientation (wxyz) of the body that drags the hand.
     pub(super) fn mocap(&self) -> ([f64; 3], [f64; 4]) {
-        (self.data.mocap_pos()[0], self.data.mocap_quat()[0])
+        self.world.mocap()
     }
 }
 
@@ -209,20 +279,23 @@ impl Sawyer {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::{assets::Assets, diagnostics};
+    use crate::{assets::Assets, diagnostics, model};
 
     fn parked_arm() -> Sawyer {
         diagnostics::install();
         let path = Assets::find(None).unwrap().path("sawyer_xyz/sawyer_reach_v3.xml");
-        Sawyer::parked(Arc::new(model::load_physics(&path).unwrap()), [0.0, 0.6, 0.2]).unwrap()
+        let mut sawyer = Sawyer::parking(Arc::new(model::load_physics(&path).unwrap()), &[], [0.0, 0.6, 0.2]).unwrap();
+        sawyer.finish_parking(&[]).unwrap();
+        sawyer
     }
 
     fn moving_arm() -> Sawyer {
         let mut sawyer = parked_arm();
-        for (joint, velocity) in sawyer.data.qvel_mut()[..OBJECT].iter_mut().enumerate() {
-            *velocity = 0.3 * (1.0 + joint as f64).sin();
-        }
-        sawyer.data.forward();
+        sawyer.set_joints(|_, qvel| {
+            for (joint, velocity) in qvel[..OBJECT].iter_mut().enumerate() {
+                *velocity = 0.3 * (1.0 + joint as f64).sin();
+            }
+        });
         sawyer
     }
 
@@ -232,11 +305,12 @@ mod tests {
         const DT: f64 = 1e-6;
         let mut sawyer = moving_arm();
         let before = sawyer.proprioception();
-        let velocities: Vec<f64> = sawyer.data.qvel()[..OBJECT].to_vec();
-        for (position, velocity) in sawyer.data.qpos_mut().iter_mut().zip(velocities) {
-            *position += velocity * DT;
-        }
-        sawyer.data.forward();
+        let velocities: Vec<f64> = sawyer.world.qvel()[..OBJECT].to_vec();
+        sawyer.set_joints(|qpos, _| {
+            for (position, velocity) in qpos.iter_mut().zip(velocities) {
+                *position += velocity * DT;
+            }
+        });
         let after = sawyer.proprioception();
         for axis in 0..3 {
             let moved = (after.ee_pos[axis] - before.ee_pos[axis]) / DT;
@@ -267,7 +341,7 @@ mod tests {
     #[test]
     fn numbers_out_of_hand_are_reported_and_not_played_on() {
         let mut sawyer = moving_arm();
-        sawyer.data.qvel_mut()[0] = f64::NAN;
+        sawyer.set_joints(|_, qvel| qvel[0] = f64::NAN);
         assert_eq!(sawyer.step([0.0; 4], [[-1.0; 3], [1.0; 3]]), Err("BADQVEL"));
     }
 }

@@ -1,6 +1,6 @@
 //! The world of one episode: a task on its arm, with the observation that Meta-World makes of it.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 use super::{
     sawyer::Sawyer,
@@ -21,10 +21,10 @@ const FRAME: usize = 18;
 const FRAME_BOUNDS: [[f64; 4]; 2] = [[-0.525, 0.348, -0.0525, -1.0], [0.525, 1.025, 0.7, 1.0]];
 
 pub(super) struct TaskScene<T> {
-    model: PathBuf,
+    model: Arc<PathBuf>,
     sawyer: Sawyer,
     task: T,
-    moved_body: Option<(&'static str, [f64; 3])>,
+    moved: Vec<Moved>,
     /// Before the first step the observation shows the same frame twice, and is not clipped.
     stepped: bool,
     frame: [f64; FRAME],
@@ -32,20 +32,21 @@ pub(super) struct TaskScene<T> {
 }
 
 impl<T: Task> TaskScene<T> {
-    pub(super) fn new(model: PathBuf, sawyer: Sawyer, task: T, moved_body: Option<(&'static str, [f64; 3])>) -> Self {
+    pub(super) fn new(model: Arc<PathBuf>, sawyer: Sawyer, task: T, moved: Vec<Moved>) -> Self {
         let frame = frame(&sawyer, &task);
-        Self { model, sawyer, task, moved_body, stepped: false, frame, previous_frame: frame }
+        Self { model, sawyer, task, moved, stepped: false, frame, previous_frame: frame }
     }
 }
 
-/// What Meta-World observes at one moment: hand, openness, object; zeros for a second object.
+/// What Meta-World observes at one moment: hand, openness, first object, second object.
 fn frame<T: Task>(sawyer: &Sawyer, task: &T) -> [f64; FRAME] {
     let mut frame = [0.0; FRAME];
-    let object = task.object(sawyer);
     frame[..3].copy_from_slice(&sawyer.hand());
     frame[3] = sawyer.openness();
-    frame[4..7].copy_from_slice(&object.position);
-    frame[7..11].copy_from_slice(&object.quaternion);
+    for (object, part) in task.objects(sawyer).iter().zip(frame[4..].chunks_exact_mut(7)) {
+        part[..3].copy_from_slice(&object.position);
+        part[3..].copy_from_slice(&object.quaternion);
+    }
     frame
 }
 
@@ -69,15 +70,22 @@ impl<T: Task> Scene for TaskScene<T> {
         self.stepped = true;
         self.previous_frame = self.frame;
         self.frame = frame(&self.sawyer, &self.task);
-        let object = [self.frame[4], self.frame[5], self.frame[6]];
-        Ok(self.task.judge(&Moment { sawyer: &self.sawyer, object, openness: self.frame[3], action }))
+        let at = |from: usize| [self.frame[from], self.frame[from + 1], self.frame[from + 2]];
+        let [low, high] = FRAME_BOUNDS;
+        let hand = std::array::from_fn(|axis| self.frame[axis].clamp(low[axis], high[axis]));
+        let (object, second, openness) = (at(4), at(11), self.frame[3]);
+        Ok(self.task.judge(&Moment { sawyer: &self.sawyer, hand, object, second, openness, action }))
+    }
+
+    fn step_bare(&mut self, action: &Action) {
+        self.sawyer.drive(native(action), T::HAND_BOUNDS);
     }
 
     /// 39 numbers: this frame, the one before, the goal (zeros when it is hidden).
     fn native_observation(&self, goal_visible: bool) -> Vec<f64> {
         let [goal_low, goal_high]: Bounds = T::GOAL_BOUNDS;
         let mut frames = [self.frame, self.previous_frame];
-        let mut goal = if goal_visible { self.task.target() } else { [0.0; 3] };
+        let mut goal = if goal_visible { self.task.target(&self.sawyer) } else { [0.0; 3] };
         if self.stepped {
             for frame in &mut frames {
                 for (i, value) in frame.iter_mut().enumerate().take(FRAME_BOUNDS[0].len()) {
@@ -103,14 +111,13 @@ impl<T: Task> Scene for TaskScene<T> {
 
     fn view(&self) -> View {
         let (mocap_pos, mocap_quat) = self.sawyer.mocap();
-        let body = self.moved_body.map(|(name, position)| Moved::Body(name, position));
         View {
-            model: self.model.clone(),
+            model: Arc::clone(&self.model),
             cameras: CAMERAS,
             qpos: self.sawyer.physics().0.to_vec(),
             mocap_pos,
             mocap_quat,
-            moved: body.into_iter().chain([Moved::Site("goal", self.task.target())]).collect(),
+            moved: self.moved.iter().copied().chain(self.task.markers()).collect(),
         }
     }
 }

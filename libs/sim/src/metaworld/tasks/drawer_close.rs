@@ -13,6 +13,7 @@ use crate::{
         sawyer::Sawyer,
         task::{Bounds, Moment, Pose, Task},
     },
+    renderer::Moved,
 };
 
 /// How far the drawer is pulled out at the start.
@@ -49,8 +50,8 @@ impl Task for DrawerClose {
     const RANDOM: &'static [[f64; 2]] = &[[-0.1, 0.1], [0.9, 0.9], [0.0, 0.0]];
     const GOAL_BOUNDS: Bounds = Self::HAND_BOUNDS;
 
-    fn moved_body(random: &[f64]) -> Option<(&'static str, [f64; 3])> {
-        Some(("drawer", [random[0], random[1], random[2]]))
+    fn moved(random: &[f64]) -> Vec<Moved> {
+        vec![Moved::Body("drawer", [random[0], random[1], random[2]])]
     }
 
     fn place(sawyer: &mut Sawyer, random: &[f64]) -> Result<Self, SimError> {
@@ -60,15 +61,19 @@ impl Task for DrawerClose {
         Ok(Self { drawer, handle_start: Self::handle(sawyer, drawer), target })
     }
 
-    fn target(&self) -> [f64; 3] {
+    fn target(&self, _: &Sawyer) -> [f64; 3] {
         self.target
     }
 
-    fn object(&self, sawyer: &Sawyer) -> Pose {
-        Pose { position: Self::handle(sawyer, self.drawer), quaternion: [0.0; 4] }
+    fn objects(&self, sawyer: &Sawyer) -> [Pose; 2] {
+        [Pose::at(Self::handle(sawyer, self.drawer)), Pose::NONE]
     }
 
-    fn judge(&self, moment: &Moment<'_>) -> Judgement {
+    fn markers(&self) -> Vec<Moved> {
+        vec![Moved::Site("goal", self.target)]
+    }
+
+    fn judge(&mut self, moment: &Moment<'_>) -> Judgement {
         let to_goal = distance(moment.object, self.target);
         let success = to_goal <= SHUT;
         if success {
