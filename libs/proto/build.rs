@@ -4,13 +4,14 @@ use std::{env, error::Error, fs, path::PathBuf};
 
 use prost::Message as _;
 
-const SERVICES: [&str; 4] = ["ingestion", "scheduling", "execution", "scoring"];
+/// Our services, and `policy`, which miners serve.
+const PACKAGES: [&str; 5] = ["ingestion", "scheduling", "execution", "scoring", "policy"];
 
 fn main() -> Result<(), Box<dyn Error>> {
     let root = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?).join("../../proto");
     println!("cargo::rerun-if-changed={}", root.display());
     let files: Vec<PathBuf> =
-        SERVICES.iter().map(|name| root.join(format!("kinitro/{name}/v1/{name}.proto"))).collect();
+        PACKAGES.iter().map(|name| root.join(format!("kinitro/{name}/v1/{name}.proto"))).collect();
 
     let mut compiler = protox::Compiler::new([&root])?;
     compiler.include_imports(true).include_source_info(true).open_files(&files)?;

@@ -5,7 +5,7 @@
 //! - `user/repo:rev:deployment` and `user/repo:rev:e:<blob>`; only the first two colons divide, since a URL has colons too
 //! - `{"m":"user/repo","r":"<rev>","d":"<deployment>"}` and `{"m":…,"r":…,"e":"<blob>"}`; members we do not know are ignored
 //!
-//! A deployment is a UUID or an http(s) URL ([`Endpoint`]); a blob is a sealed UUID (`kinitro-crypto`).
+//! A deployment is a UUID or an http(s) or grpc(s) URL ([`Endpoint`]); a blob is a sealed UUID (`kinitro-crypto`).
 
 use kinitro_crypto::PrivateKey;
 use serde::Deserialize;

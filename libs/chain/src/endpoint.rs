@@ -14,7 +14,8 @@ const DEPLOYMENTS: &str = "deployments.basilica.ai";
 pub enum Endpoint {
     /// A deployment at the hosting provider of this subnet.
     Deployment(Uuid),
-    /// An `http` or `https` URL: a host, perhaps a port and a path; no user, query or fragment.
+    /// An `http` or `https` URL: a host, perhaps a port and a path; or a `grpc` or `grpcs` URL: a host, perhaps a port. No user, query or
+    /// fragment.
     Url(Url),
 }
 
@@ -50,8 +51,9 @@ impl FromStr for Endpoint {
             return Ok(Self::Deployment(uuid));
         }
         let lower = text.get(..8).unwrap_or(text).to_ascii_lowercase();
-        if !lower.starts_with("http://") && !lower.starts_with("https://") {
-            return Err(EndpointError("is neither a deployment's UUID nor an http:// or https:// URL"));
+        let grpc = lower.starts_with("grpc://") || lower.starts_with("grpcs://");
+        if !grpc && !lower.starts_with("http://") && !lower.starts_with("https://") {
+            return Err(EndpointError("is neither a deployment's UUID nor an http, https, grpc or grpcs URL"));
         }
         let url = Url::parse(text).map_err(|_| EndpointError("is no valid URL"))?;
         // The parser would skip further slashes and take what follows for the host.
@@ -63,6 +65,9 @@ impl FromStr for Endpoint {
         }
         if url.query().is_some() || url.fragment().is_some() {
             return Err(EndpointError("has a query or a fragment; it must be a base URL"));
+        }
+        if grpc && !matches!(url.path(), "" | "/") {
+            return Err(EndpointError("has a path, which gRPC has no place for"));
         }
         if url.port() == Some(0) {
             return Err(EndpointError("has port 0"));
@@ -100,6 +105,9 @@ mod tests {
             ("https://policy.example/", "https://policy.example"),
             ("HTTPS://Policy.Example:443/a/b/", "https://policy.example/a/b"),
             ("http://[::1]:8000", "http://[::1]:8000"),
+            ("grpc://policy.example:50051/", "grpc://policy.example:50051"),
+            ("GRPCS://policy.example", "grpcs://policy.example"),
+            ("grpc://[::1]:50051", "grpc://[::1]:50051"),
         ] {
             assert_eq!(text.parse::<Endpoint>().unwrap().url(), url);
         }
@@ -127,6 +135,14 @@ mod tests {
             "http://host:99999",
             "http://b\u{fc}cher.example",
             "javascript:alert(1)",
+            "grpc://",
+            "grpc:///x",
+            "grpc:host",
+            "grpc://host/path",
+            "grpc://user@host",
+            "grpcs://host?x=1",
+            "grpcs://host:0",
+            "grpc://host:99999",
         ] {
             assert!(bad.parse::<Endpoint>().is_err(), "{bad:?}");
         }

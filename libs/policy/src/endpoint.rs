@@ -5,10 +5,15 @@ use std::{
     time::Duration,
 };
 
+use http::uri::Authority;
 use kinitro_domain::Cause;
 use reqwest::Url;
 
-use crate::{Fault, check_address};
+use crate::{
+    Fault, check_address,
+    local::{lacking, our_fault},
+    patience::answer_within,
+};
 
 /// The longest endpoint, in bytes.
 const MAX_ENDPOINT_BYTES: usize = 2048;
@@ -16,10 +21,23 @@ const MAX_ENDPOINT_BYTES: usize = 2048;
 /// More addresses than this under one name are not looked at.
 const MAX_ADDRESSES: usize = 32;
 
-/// A base URL that may be called as far as its text tells: `http` or `https`, a host, perhaps a path; no user, query or fragment. Paths
-/// such as `/act` are appended to it.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Endpoint(Url);
+/// What a policy speaks. The endpoint's scheme says it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Protocol {
+    /// `http` and `https`: JSON, a request a step.
+    Http,
+    /// `grpc` and `grpcs`: a stream an episode.
+    Grpc,
+}
+
+/// A base URL that may be called as far as its text tells: `http` or `https`, a host, perhaps a path; or `grpc` or `grpcs` and a host; no
+/// user, query or fragment. Paths such as `/act` are appended to it. Without a port it is 80, and 443 with TLS, for either protocol.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Endpoint {
+    /// With the scheme `http` or `https`, whatever the protocol is.
+    url: Url,
+    protocol: Protocol,
+}
 
 /// An endpoint and the addresses that were found and checked. Whoever connects uses these and does not resolve again, so that a name
 /// cannot mean one thing when it is checked and another when it is called.
@@ -44,12 +62,20 @@ impl Endpoint {
         if text.chars().any(|character| character.is_control() || character.is_whitespace()) {
             return refused("contains white space or control characters");
         }
-        let Ok(url) = Url::parse(text) else {
+        let Some((scheme, rest)) = text.split_once(':') else {
             return refused("is no URL");
         };
-        if !matches!(url.scheme(), "http" | "https") {
-            return refused("has a scheme other than http and https");
-        }
+        let (protocol, scheme) = match scheme.to_ascii_lowercase().as_str() {
+            "http" => (Protocol::Http, "http"),
+            "https" => (Protocol::Http, "https"),
+            "grpc" => (Protocol::Grpc, "http"),
+            "grpcs" => (Protocol::Grpc, "https"),
+            _ => return refused("has a scheme other than http, https, grpc and grpcs"),
+        };
+        // Of a scheme that it does not know, the URL standard reads hosts and ports by other rules. There is to be one rule.
+        let Ok(url) = Url::parse(&format!("{scheme}:{rest}")) else {
+            return refused("is no URL");
+        };
         if !url.username().is_empty() || url.password().is_some() {
             return refused("contains a user name or password");
         }
@@ -59,20 +85,47 @@ impl Endpoint {
         if url.host_str().is_none_or(str::is_empty) || url.port_or_known_default().is_none_or(|port| port == 0) {
             return refused("has no host and port that can be called");
         }
-        Ok(Self(url))
+        // The URL standard lets names be that HTTP has no way to write.
+        if Authority::try_from(url.authority()).is_err() {
+            return refused("has a host with characters that no request can name");
+        }
+        if protocol == Protocol::Grpc && url.path() != "/" {
+            return refused("has a path, which gRPC has no place for");
+        }
+        Ok(Self { url, protocol })
+    }
+
+    /// What is spoken there.
+    pub fn protocol(&self) -> Protocol {
+        self.protocol
+    }
+
+    /// Whether it is spoken over TLS.
+    pub fn is_secure(&self) -> bool {
+        self.url.scheme() == "https"
+    }
+
+    /// Host and port as a request names them; the port is left out where it is the default.
+    pub(crate) fn authority(&self) -> &str {
+        self.url.authority()
+    }
+
+    /// The host, without the brackets of an IPv6 address.
+    pub(crate) fn host(&self) -> &str {
+        self.url.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']')
     }
 
     /// The parts of the host that would give it away: the whole, and its first label where that is long enough to be an id.
     pub fn telling_names(&self) -> Vec<&str> {
-        let host = self.0.host_str().unwrap_or_default();
+        let host = self.host();
         let label = host.split_once('.').map(|(label, _)| label).filter(|label| label.len() >= 16);
         [host].into_iter().chain(label).collect()
     }
 
     /// The URL of a path below the endpoint, e.g. `/act`.
     pub fn join(&self, path: &str) -> Url {
-        let mut url = self.0.clone();
-        url.set_path(&format!("{}{path}", self.0.path().trim_end_matches('/')));
+        let mut url = self.url.clone();
+        url.set_path(&format!("{}{path}", self.url.path().trim_end_matches('/')));
         url
     }
 
@@ -80,17 +133,22 @@ impl Endpoint {
     /// that has a public and a private address is a trick.
     pub async fn resolve(self, allow_private: bool, within: Duration) -> Result<Resolved, Fault> {
         let unreachable = |why: String| Fault::new(Cause::PolicyUnreachable, why);
-        let host = self.0.host_str().unwrap_or_default();
-        let port = self.0.port_or_known_default().unwrap_or_default();
-        let literal = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>().ok();
+        let host = self.url.host_str().unwrap_or_default();
+        let port = self.url.port_or_known_default().unwrap_or_default();
+        let literal = self.host().parse::<IpAddr>().ok();
         let addresses: Vec<SocketAddr> = match literal {
             Some(address) => vec![SocketAddr::new(address, port)],
-            None => tokio::time::timeout(within, tokio::net::lookup_host((host, port)))
-                .await
-                .map_err(|_| unreachable(format!("the endpoint's name was not resolved within {within:?}")))?
-                .map_err(|error| unreachable(format!("the endpoint's name cannot be resolved: {error}")))?
-                .take(MAX_ADDRESSES + 1)
-                .collect(),
+            None => {
+                let late = || unreachable(format!("the endpoint's name was not resolved within {within:?}"));
+                answer_within(within, late, async {
+                    let found = tokio::net::lookup_host((host, port)).await.map_err(|error| match lacking(error) {
+                        Ok(lacking) => our_fault(&lacking),
+                        Err(error) => unreachable(format!("the endpoint's name cannot be resolved: {error}")),
+                    })?;
+                    Ok(found.take(MAX_ADDRESSES + 1).collect())
+                })
+                .await?
+            }
         };
         check_all(&addresses, allow_private)?;
         Ok(Resolved { endpoint: self, addresses })
@@ -122,10 +180,20 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_plain_http_url_is_refused() {
+    fn what_is_no_base_url_is_refused() {
         for bad in [
             "",
             "policy.example",
+            "grpc://",
+            "grpc:///",
+            "grpc://user@policy.example",
+            "grpc://policy.example:0",
+            "grpcs://policy.example:99999",
+            "grpc://policy.example/path",
+            "grpc://policy.example?x=1",
+            "grpcs://policy.example/#x",
+            "grpc+unix://policy.example",
+            "unix:///run/policy.sock",
             "ftp://policy.example",
             "file:///etc/passwd",
             "gopher://policy.example:70/",
@@ -138,6 +206,10 @@ mod tests {
             "http://policy.example/#x",
             "http://policy.example/\r\nX-Evil: 1",
             "http://pol\ticy.example/",
+            "http://pol{icy}.example",
+            "grpc://pol{icy}.example",
+            "grpcs://pol\"icy.example",
+            "grpc://pol`icy.example",
             &format!("http://policy.example/{}", "x".repeat(2048)),
         ] {
             assert_eq!(Endpoint::parse(bad).err().map(|fault| fault.cause()), Some(Cause::EndpointRefused), "{bad:?}");
@@ -153,12 +225,30 @@ mod tests {
     }
 
     #[test]
+    fn the_scheme_says_what_is_spoken() {
+        for (text, protocol, secure, port) in [
+            ("http://policy.example", Protocol::Http, false, 80),
+            ("HTTPS://policy.example", Protocol::Http, true, 443),
+            ("grpc://policy.example", Protocol::Grpc, false, 80),
+            ("GRPC://policy.example:50051/", Protocol::Grpc, false, 50051),
+            ("grpcs://policy.example", Protocol::Grpc, true, 443),
+            ("grpcs://[2606:4700::1111]:8443", Protocol::Grpc, true, 8443),
+        ] {
+            let endpoint = Endpoint::parse(text).unwrap();
+            let read = (endpoint.protocol(), endpoint.is_secure(), endpoint.url.port_or_known_default());
+            assert_eq!(read, (protocol, secure, Some(port)), "{text}");
+        }
+        assert!(Endpoint::parse("grpc://policy.example") != Endpoint::parse("http://policy.example"));
+    }
+
+    #[test]
     fn an_endpoint_is_given_away_by_its_host_and_by_an_id_in_it() {
         let names = |text: &str| Endpoint::parse(text).unwrap().telling_names().join(" ");
         let id = "0f8b6a52-8f5d-4e86-9f5a-1c2d3e4f5a6b";
         assert_eq!(names(&format!("https://{id}.Deployments.example")), format!("{id}.deployments.example {id}"));
         assert_eq!(names("https://www.example"), "www.example");
         assert_eq!(names("http://192.0.2.1:8000"), "192.0.2.1");
+        assert_eq!(names("grpcs://[2606:4700::1111]:8443"), "2606:4700::1111");
     }
 
     #[tokio::test]
@@ -176,6 +266,12 @@ mod tests {
             "http://①②⑦.⓪.⓪.①",
             "http://169.254.169.254/latest/meta-data",
             "http://[fd00:ec2::254]",
+            "grpc://127.0.0.1:50051",
+            "grpc://127.1",
+            "grpcs://0x7f000001",
+            "grpcs://[::ffff:7f00:1]",
+            "grpc://LocalHost:50051",
+            "grpc://①②⑦.⓪.⓪.①",
         ] {
             let fault = resolved(text, false).await.err().unwrap();
             assert_eq!(fault.cause(), Cause::EndpointRefused, "{text}: {fault}");

@@ -1,6 +1,6 @@
 //! What an episode and a policy say to each other, whatever carries it.
 
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, FutureExt as _, ready};
 
 use crate::Fault;
 
@@ -11,6 +11,37 @@ pub trait Policy: Send {
 
     /// Asks for the action that answers an observation.
     fn act<'a>(&'a mut self, observation: &'a Observation) -> BoxFuture<'a, Result<Action, Fault>>;
+
+    /// Whether the next [`Policy::act`] looks at its observation. When not, the policy has said already what it does next: `act` answers at
+    /// once, whatever it is given, and nothing need be observed, drawn or counted as an answer of the policy.
+    fn wants_observation(&self) -> bool {
+        true
+    }
+
+    /// Makes sure that the policy can be asked at once, when it was not asked for so long that its connection may be gone. How long it takes
+    /// is on nobody's account: the executor let it rest. [`Policy::reset`] and [`Policy::act`] do so too, before the time for their answer
+    /// begins; who measures them calls this before.
+    fn ensure_connected(&mut self) -> BoxFuture<'_, Result<(), Fault>> {
+        ready(Ok(())).boxed()
+    }
+}
+
+impl<P: Policy + ?Sized> Policy for Box<P> {
+    fn reset<'a>(&'a mut self, task: &'a TaskConfig) -> BoxFuture<'a, Result<(), Fault>> {
+        (**self).reset(task)
+    }
+
+    fn act<'a>(&'a mut self, observation: &'a Observation) -> BoxFuture<'a, Result<Action, Fault>> {
+        (**self).act(observation)
+    }
+
+    fn wants_observation(&self) -> bool {
+        (**self).wants_observation()
+    }
+
+    fn ensure_connected(&mut self) -> BoxFuture<'_, Result<(), Fault>> {
+        (**self).ensure_connected()
+    }
 }
 
 /// What a policy is told about its episode.

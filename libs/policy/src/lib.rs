@@ -10,18 +10,28 @@
 //! - What a policy is told about an episode is what [`TaskConfig`] and [`Observation`] hold, and nothing else. Neither has room for the
 //!   episode's seed, its task, or where objects are.
 //! - A call is never sent twice. `/act` moves the state of a policy that remembers, so an answer that got lost is a fault, not a retry.
+//! - A policy that is dropped after a good action leaves its connection to the miner's next episode; after anything else it is closed.
 
 mod address;
 mod endpoint;
 mod episode;
 mod fault;
+mod grpc;
 mod http;
 mod json;
+mod local;
+mod patience;
+mod pool;
+mod tcp;
+mod tls;
+mod transport;
 mod wire;
 
 pub use address::{Refusal, check_address};
-pub use endpoint::{Endpoint, Resolved};
+pub use endpoint::{Endpoint, Protocol, Resolved};
 pub use episode::{Action, ChannelSpec, Image, METAWORLD_ACTION, Observation, Policy, TaskConfig};
 pub use fault::{Fault, MAX_EVIDENCE_BYTES};
-pub use http::{HttpConfig, HttpPolicy, HttpTransport, MAX_RESPONSE_BYTES};
+pub use grpc::{GrpcPolicy, GrpcTransport, MAX_CHUNK, MAX_REPLY_BYTES};
+pub use http::{HttpPolicy, HttpTransport, MAX_RESPONSE_BYTES};
+pub use transport::{Transport, TransportConfig};
 pub use wire::{encode_observation, parse_action, parse_reset};

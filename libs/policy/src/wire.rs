@@ -1,10 +1,11 @@
 //! The JSON of `/reset` and `/act`, shared by every transport that speaks JSON.
 
-use std::collections::BTreeMap;
+use std::fmt::{self, Write as _};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use bytes::{BufMut as _, BytesMut};
 use kinitro_domain::Cause;
-use serde::{Serialize, Serializer, ser::SerializeMap as _};
+use serde::Serialize;
 use serde_json::Value;
 
 use crate::{
@@ -12,62 +13,67 @@ use crate::{
     json::{self, NOT_FINITE},
 };
 
-#[derive(Serialize)]
-struct ActBody<'a> {
-    obs: Obs<'a>,
-}
-
-/// Exactly these members, also where a family has nothing to put into one.
-#[derive(Serialize)]
-struct Obs<'a> {
-    rgb: Cameras<'a>,
-    depth: BTreeMap<(), ()>,
-    proprio: Channels<'a>,
-    cam_intrinsics: BTreeMap<(), ()>,
-    cam_extrinsics: BTreeMap<(), ()>,
-    extra: BTreeMap<(), ()>,
-}
-
-struct Cameras<'a>(&'a [(&'static str, Image)]);
-
-struct Channels<'a>(&'a [(&'static str, Vec<f64>)]);
-
-#[derive(Serialize)]
-struct Array {
-    data: String,
-    shape: [u32; 3],
-    dtype: &'static str,
-}
-
-impl Serialize for Cameras<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(self.0.len()))?;
-        for (camera, image) in self.0 {
-            let data = STANDARD.encode(&image.rgb);
-            map.serialize_entry(camera, &Array { data, shape: [image.height, image.width, 3], dtype: "uint8" })?;
-        }
-        map.end()
-    }
-}
-
-impl Serialize for Channels<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.0.iter().map(|(name, numbers)| (name, numbers)))
-    }
-}
-
 /// The body of `/act`: `{"obs": {rgb, depth, proprio, cam_intrinsics, cam_extrinsics, extra}}`.
 pub fn encode_observation(observation: &Observation) -> Vec<u8> {
-    let none = BTreeMap::new;
-    let obs = Obs {
-        rgb: Cameras(&observation.rgb),
-        depth: none(),
-        proprio: Channels(&observation.proprio),
-        cam_intrinsics: none(),
-        cam_extrinsics: none(),
-        extra: none(),
-    };
-    serde_json::to_vec(&ActBody { obs }).expect("text keys and numbers always become JSON")
+    let mut body = BytesMut::new();
+    encode_observation_into(observation, &mut body);
+    body.into()
+}
+
+/// The same behind what is in the buffer. Pictures are turned into base64 where they are to stand and nothing is copied after that, so that a
+/// buffer that is used again costs no allocation.
+pub(crate) fn encode_observation_into(observation: &Observation, body: &mut BytesMut) {
+    let pictures = observation.rgb.iter().map(|(_, image)| base64_len(image) + MEMBER_BYTES).sum::<usize>();
+    let numbers =
+        observation.proprio.iter().map(|(_, numbers)| numbers.len() * NUMBER_BYTES + MEMBER_BYTES).sum::<usize>();
+    body.reserve(pictures + numbers + FRAME_BYTES);
+
+    body.put_slice(br#"{"obs":{"rgb":{"#);
+    for (index, (camera, Image { width, height, rgb })) in observation.rgb.iter().enumerate() {
+        member(index, camera, body);
+        body.put_slice(br#"{"data":""#);
+        append_base64(rgb, body);
+        put(body, format_args!(r#"","shape":[{height},{width},3],"dtype":"uint8"}}"#));
+    }
+    body.put_slice(br#"},"depth":{},"proprio":{"#);
+    for (index, (channel, numbers)) in observation.proprio.iter().enumerate() {
+        member(index, channel, body);
+        json_value(numbers, body);
+    }
+    body.put_slice(br#"},"cam_intrinsics":{},"cam_extrinsics":{},"extra":{}}}"#);
+}
+
+/// Room for a name and what stands around its value.
+const MEMBER_BYTES: usize = 80;
+/// Room for the longest number and a comma.
+const NUMBER_BYTES: usize = 26;
+/// Room for the members that are always there.
+const FRAME_BYTES: usize = 128;
+
+fn base64_len(image: &Image) -> usize {
+    image.rgb.len().div_ceil(3) * 4
+}
+
+fn append_base64(bytes: &[u8], body: &mut BytesMut) {
+    let begin = body.len();
+    body.resize(begin + bytes.len().div_ceil(3) * 4, 0);
+    STANDARD.encode_slice(bytes, &mut body[begin..]).expect("the room was made for it");
+}
+
+fn member(index: usize, name: &str, body: &mut BytesMut) {
+    if index > 0 {
+        body.put_u8(b',');
+    }
+    json_value(name, body);
+    body.put_u8(b':');
+}
+
+fn json_value(value: &(impl Serialize + ?Sized), body: &mut BytesMut) {
+    serde_json::to_writer(body.writer(), value).expect("text and numbers always become JSON, and a buffer grows");
+}
+
+fn put(body: &mut BytesMut, text: fmt::Arguments<'_>) {
+    body.write_fmt(text).expect("a buffer grows");
 }
 
 /// Reads the answer to `/reset`: a JSON object whose `status`, if it has one, is `ok`.
@@ -160,6 +166,22 @@ mod tests {
             "depth": {}, "proprio": {"ee_pos": [0.1, -2.0, 3e-7]}, "cam_intrinsics": {}, "cam_extrinsics": {}, "extra": {},
         }});
         assert_eq!(body, expected);
+    }
+
+    #[test]
+    fn a_buffer_is_used_again_without_growing() {
+        let image = Image { width: 84, height: 84, rgb: vec![200; 84 * 84 * 3] };
+        let proprio = vec![("ee_pos", vec![-0.123_456_789_012_345_67, -f64::MIN_POSITIVE, f64::MAX])];
+        let observation = Observation { proprio, rgb: vec![("corner", image.clone()), ("corner2", image)] };
+        let mut buffer = BytesMut::new();
+        encode_observation_into(&observation, &mut buffer);
+        let (room, first) = (buffer.capacity(), buffer.split().freeze());
+        assert!(first.len() <= room, "the first guess was enough");
+        assert_eq!(first, encode_observation(&observation));
+        let place = first.as_ptr();
+        drop(first);
+        encode_observation_into(&observation, &mut buffer);
+        assert_eq!(buffer.as_ptr(), place);
     }
 
     #[test]

@@ -21,5 +21,6 @@ packages!(
     ingestion = "kinitro.ingestion.v1",
     scheduling = "kinitro.scheduling.v1",
     execution = "kinitro.execution.v1",
-    scoring = "kinitro.scoring.v1"
+    scoring = "kinitro.scoring.v1",
+    policy = "kinitro.policy.v1"
 );

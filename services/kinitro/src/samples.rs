@@ -49,7 +49,7 @@ pub async fn serve_and_commit(
 async fn serve(kind: Kind, stop: CancellationToken) -> Result<String> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let url = format!("http://{}", listener.local_addr()?);
-    let options = ServeOptions { kind, latency: std::time::Duration::ZERO };
+    let options = ServeOptions { kind, latency: std::time::Duration::ZERO, chunk: 1 };
     tokio::spawn(async move {
         if let Err(error) = policy::serve(options, listener, stop).await {
             tracing::error!(%error, ?kind, "a sample policy stopped");

@@ -1,15 +1,16 @@
 //! Policies that misbehave: each is found out, by its cause, and the next one is played as if nothing had been.
 #![allow(clippy::unwrap_used)]
 
+mod pooling;
 mod server;
 
 use std::{sync::atomic::Ordering, time::Duration};
 
 use kinitro_domain::Cause;
 use kinitro_policy::{
-    Action, Fault, HttpConfig, HttpTransport, Image, METAWORLD_ACTION, Observation, Policy as _, TaskConfig,
+    Action, Fault, HttpTransport, Image, METAWORLD_ACTION, Observation, Policy as _, TaskConfig, TransportConfig,
 };
-use server::{GOOD_ACTION, Reply, Server, good, json, status};
+use server::{GOOD_ACTION, Habits, Reply, Server, good, json, status};
 
 /// Long enough for an honest answer on a busy machine.
 const ACTION_TIMEOUT: Duration = Duration::from_secs(5);
@@ -18,7 +19,7 @@ const ACTION_TIMEOUT: Duration = Duration::from_secs(5);
 const SHORT: Duration = Duration::from_secs(1);
 
 fn transport(action_timeout: Duration) -> HttpTransport {
-    HttpTransport::new(HttpConfig { allow_private: true, connect_timeout: Duration::from_secs(5), action_timeout })
+    HttpTransport::new(TransportConfig { allow_private: true, connect_timeout: Duration::from_secs(5), action_timeout })
 }
 
 fn task() -> TaskConfig {
@@ -109,6 +110,20 @@ async fn a_policy_without_health_is_played() {
     })
     .await;
     assert!(play(&transport(ACTION_TIMEOUT), &server.url(), 1).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_long_error_page_for_health_does_not_cost_the_connection() {
+    for bytes in [1025, 60_000] {
+        let page = status("404 Not Found", "", &vec![b'x'; bytes]);
+        let server = Server::start(move |path| match path {
+            "/health" => Reply::Raw(page.clone()),
+            path => good(path),
+        })
+        .await;
+        assert!(play(&transport(ACTION_TIMEOUT), &server.url(), 1).await.is_ok());
+        assert_eq!(server.connections.load(Ordering::Relaxed), 1, "{bytes}");
+    }
 }
 
 #[tokio::test]
@@ -273,9 +288,22 @@ async fn a_policy_that_cannot_be_reached_at_the_start_is_unreachable() {
 }
 
 #[tokio::test]
+async fn a_policy_that_was_connected_to_and_never_heard_is_unreachable() {
+    let transport = HttpTransport::new(TransportConfig {
+        allow_private: true,
+        connect_timeout: Duration::from_millis(500),
+        action_timeout: Duration::from_millis(500),
+    });
+    let silent = Server::start(|_| Reply::Silence).await;
+    let fault = play(&transport, &silent.url(), 1).await.unwrap_err();
+    assert_eq!(fault.cause(), Cause::PolicyUnreachable, "{fault}");
+    assert_eq!(silent.connections.load(Ordering::Relaxed), 1);
+}
+
+#[tokio::test]
 async fn a_private_endpoint_is_not_connected_to() {
     let server = Server::start(good).await;
-    let strict = HttpTransport::new(HttpConfig {
+    let strict = HttpTransport::new(TransportConfig {
         allow_private: false,
         connect_timeout: Duration::from_secs(5),
         action_timeout: ACTION_TIMEOUT,

@@ -12,6 +12,7 @@ use std::{
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
+    time::timeout,
 };
 
 /// What is done instead of an ordinary answer.
@@ -44,8 +45,21 @@ pub struct Server {
     pub written: Arc<AtomicUsize>,
 }
 
+/// What a server is like apart from its answers.
+#[derive(Clone, Copy)]
+pub struct Habits {
+    /// A new connection's first answer takes so much longer.
+    pub first: Duration,
+    /// A connection on which nothing is asked for so long is closed.
+    pub keep_alive: Duration,
+}
+
 impl Server {
     pub async fn start(reply: impl Fn(&str) -> Reply + Send + Sync + 'static) -> Self {
+        Self::start_with(Habits { first: Duration::ZERO, keep_alive: Duration::from_secs(3600) }, reply).await
+    }
+
+    pub async fn start_with(habits: Habits, reply: impl Fn(&str) -> Reply + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let server = Self {
             address: listener.local_addr().unwrap(),
@@ -60,7 +74,7 @@ impl Server {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
                 connections.fetch_add(1, Ordering::Relaxed);
-                tokio::spawn(serve(stream, reply.clone(), requests.clone(), written.clone()));
+                tokio::spawn(serve(stream, habits, reply.clone(), requests.clone(), written.clone()));
             }
         });
         server
@@ -85,13 +99,16 @@ pub fn good(path: &str) -> Reply {
 
 async fn serve(
     mut stream: TcpStream,
+    habits: Habits,
     reply: Arc<impl Fn(&str) -> Reply>,
     requests: Arc<Requests>,
     written: Arc<AtomicUsize>,
 ) -> Option<()> {
     let mut buffer = Vec::new();
+    let mut first = habits.first;
     loop {
-        let (head, body) = read_request(&mut stream, &mut buffer).await?;
+        let (head, body) = timeout(habits.keep_alive, read_request(&mut stream, &mut buffer)).await.ok()??;
+        tokio::time::sleep(std::mem::take(&mut first)).await;
         let path = head.split_whitespace().nth(1)?.to_owned();
         requests.lock().unwrap().push((head, body));
         match reply(&path) {

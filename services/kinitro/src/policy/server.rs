@@ -1,4 +1,5 @@
-//! The HTTP face of a policy: `/health`, `/reset`, `/act`, many episodes at once told apart by `X-Episode-Id`.
+//! The HTTP face of a policy: `/health`, `/reset`, `/act`, many episodes at once told apart by `X-Episode-Id`. The gRPC face is on the
+//! same port: HTTP/2 and its path tell the two apart.
 
 use std::{
     collections::HashMap,
@@ -12,13 +13,18 @@ use axum::{
     extract::State,
     http::{HeaderMap, StatusCode},
     routing::{get, post},
+    serve::ListenerExt as _,
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+use tonic::service::Routes;
 
-use super::kinds::{Kind, Player};
+use super::{
+    grpc,
+    kinds::{Kind, Player},
+};
 
 /// Episodes remembered at once; the oldest is forgotten beyond it.
 const REMEMBERED: NonZeroUsize = NonZeroUsize::new(4096).expect("4096 is not zero");
@@ -30,6 +36,8 @@ pub struct ServeOptions {
     pub kind: Kind,
     /// How long every answer takes, to resemble a policy that thinks.
     pub latency: Duration,
+    /// How many actions an answer over gRPC holds, 1 to 64. Over HTTP it is always one.
+    pub chunk: u32,
 }
 
 struct Server {
@@ -83,11 +91,20 @@ struct Proprioception {
 /// The routes of one policy.
 fn router(options: ServeOptions) -> Router {
     let server = Arc::new(Server { options, started: Instant::now(), episodes: Mutex::default() });
-    Router::new().route("/health", get(health)).route("/reset", post(reset)).route("/act", post(act)).with_state(server)
+    let http = Router::new().route("/health", get(health)).route("/reset", post(reset)).route("/act", post(act));
+    // Its fallback answers in gRPC; a stranger to both faces is to hear 404.
+    let grpc = Routes::new(grpc::service(options)).into_axum_router().reset_fallback();
+    http.with_state(server).merge(grpc)
 }
 
 /// Serves a policy until `stop` is cancelled.
 pub async fn serve(options: ServeOptions, listener: TcpListener, stop: CancellationToken) -> std::io::Result<()> {
+    // Else an answer could wait for the acknowledgement of what HTTP/2 sent before it.
+    let listener = listener.tap_io(|stream| {
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "a connection without TCP_NODELAY");
+        }
+    });
     axum::serve(listener, router(options)).with_graceful_shutdown(stop.cancelled_owned()).await
 }
 
