@@ -22,7 +22,8 @@ pub struct Depth {
     pub waiting: u64,
     /// Tasks that an executor holds, expired leases included.
     pub leased: u64,
-    /// The lag: for how long the first of those that were never leased has waited.
+    /// The lag: for how long the first of those that nobody has come to yet has waited. What was passed over because its miner was full
+    /// does not count: it waits for the miner, not for an executor.
     pub oldest_waiting: Option<Duration>,
 }
 
@@ -100,7 +101,7 @@ impl WorkQueue {
         let mut missing = Vec::new();
         for group in packed::by_environment(tasks) {
             let positions = group.positions.chunks(packed::CHUNK);
-            for (ids, positions) in packed::chunks(&group.ids).zip(positions) {
+            for (ids, positions) in group.chunks().zip(positions) {
                 let mut command = redis::cmd("HMGET");
                 command.arg(format!("{}{}", self.keys.live.entries, group.env_id));
                 for id in ids.as_chunks::<16>().0 {
@@ -120,7 +121,8 @@ impl WorkQueue {
         call.key(&self.keys.live.environments)
             .key(&self.keys.cursors)
             .arg(&self.keys.live.work)
-            .arg(&self.keys.live.entries);
+            .arg(&self.keys.live.entries)
+            .arg(&self.keys.passed);
         self.connection.invoke::<u64>(&call).await.map(|_| ())
     }
 }

@@ -9,7 +9,10 @@ use std::{collections::BTreeSet, sync::LazyLock, time::Duration};
 use kinitro_domain::{EnvId, TaskId};
 use redis::Script;
 
-use crate::{QueueError, WorkQueue, work::Place};
+use crate::{
+    QueueError, WorkQueue,
+    work::{Entry, Place},
+};
 
 static PUBLISH: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lua/publish.lua")));
 
@@ -19,27 +22,20 @@ const EXPIRY: Duration = Duration::from_secs(300);
 /// Tasks that were written beside the queue. Dropping it unpublished is no harm.
 #[derive(Debug)]
 pub struct Staged {
-    tasks: Vec<(TaskId, EnvId)>,
+    tasks: Vec<Entry>,
     place: Place,
 }
 
 impl WorkQueue {
     /// Writes tasks beside the queue, in the order given.
-    pub async fn stage(&self, tasks: Vec<(TaskId, EnvId)>) -> Result<Staged, QueueError> {
+    pub async fn stage(&self, tasks: Vec<Entry>) -> Result<Staged, QueueError> {
         let token = TaskId::new();
         let place = Place {
             work: format!("{}:staged:{token}:work:", self.keys.prefix),
             entries: format!("{}:staged:{token}:entries:", self.keys.prefix),
             environments: format!("{}:staged:{token}:environments", self.keys.prefix),
         };
-        self.add(&place, &tasks).await?;
-        let mut expire = redis::pipe();
-        expire.expire(&place.environments, EXPIRY.as_secs() as i64).ignore();
-        for env_id in environments(&tasks) {
-            expire.expire(format!("{}{env_id}", place.work), EXPIRY.as_secs() as i64).ignore();
-            expire.expire(format!("{}{env_id}", place.entries), EXPIRY.as_secs() as i64).ignore();
-        }
-        self.connection.pipeline::<()>(&expire).await?;
+        self.add(&place, &tasks, EXPIRY).await?;
         Ok(Staged { tasks, place })
     }
 
@@ -60,12 +56,12 @@ impl WorkQueue {
         let published: Vec<i64> = self.connection.invoke(&call).await?;
         let occupied: BTreeSet<&EnvId> =
             names.into_iter().zip(&published).filter(|(_, count)| **count < 0).map(|(env_id, _)| env_id).collect();
-        let rest: Vec<_> = staged.tasks.iter().filter(|(_, env_id)| occupied.contains(env_id)).cloned().collect();
+        let rest: Vec<_> = staged.tasks.iter().filter(|entry| occupied.contains(&entry.env_id)).cloned().collect();
         let added = self.enqueue(&rest).await?;
         Ok(added + published.into_iter().filter_map(|count| u64::try_from(count).ok()).sum::<u64>())
     }
 }
 
-fn environments(tasks: &[(TaskId, EnvId)]) -> BTreeSet<&EnvId> {
-    tasks.iter().map(|(_, env_id)| env_id).collect()
+fn environments(tasks: &[Entry]) -> BTreeSet<&EnvId> {
+    tasks.iter().map(|entry| &entry.env_id).collect()
 }

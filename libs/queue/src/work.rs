@@ -1,6 +1,7 @@
 //! Enqueue, lease, heartbeat, complete, release.
 
 use std::{
+    num::NonZeroU32,
     sync::{
         Arc, LazyLock,
         atomic::{AtomicUsize, Ordering},
@@ -8,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use kinitro_domain::{EnvId, ExecutorId, TaskId};
+use kinitro_domain::{EnvId, ExecutorId, MinerUid, TaskId};
 use redis::{FromRedisValue as _, Script, Value};
 
 use crate::{
@@ -17,11 +18,15 @@ use crate::{
     packed::{self, CHUNK},
 };
 
-const GROUP: &str = "executors";
+pub(crate) const GROUP: &str = "executors";
+/// Who holds what is postponed. No executor can have this name: it is not printable.
+const POSTPONED: &str = "\u{1}postponed";
 /// How many tasks one lease call may ask for.
 const MAX_LEASE: usize = 1000;
 /// How many environments one call may name.
 const MAX_ENVIRONMENTS: usize = 1000;
+/// How many full miners one call may name.
+const MAX_FULL: usize = 1024;
 /// Script calls in one pipeline.
 const PIPELINE: usize = 32;
 
@@ -29,6 +34,7 @@ static ENQUEUE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lu
 static LEASE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lua/lease.lua")));
 static HEARTBEAT: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lua/heartbeat.lua")));
 static COMPLETE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lua/complete.lua")));
+static POSTPONE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lua/postpone.lua")));
 static RELEASE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lua/release.lua")));
 
 /// A handle on the queue of one deployment. Cheap to clone; all clones share one connection.
@@ -43,6 +49,7 @@ pub struct WorkQueue {
 pub(crate) struct Keys {
     pub(crate) prefix: String,
     pub(crate) live: Place,
+    pub(crate) passed: String,
     pub(crate) cursors: String,
     pub(crate) executors: String,
 }
@@ -55,13 +62,47 @@ pub(crate) struct Place {
     pub(crate) environments: String,
 }
 
-/// A task that was leased.
+/// A task as the queue carries it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Leased {
+pub struct Entry {
     /// The task.
     pub task_id: TaskId,
     /// Its environment.
     pub env_id: EnvId,
+    /// Whose policy plays it.
+    pub uid: MinerUid,
+}
+
+/// What a lease call asks for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LeaseRequest<'a> {
+    /// Only these environments (at most 1000); empty for all.
+    pub env_ids: &'a [EnvId],
+    /// At most so many tasks (at most 1000).
+    pub count: usize,
+    /// A lease whose last sign of life is older has expired.
+    pub lease: Duration,
+    /// Miners of whom nothing is leased (at most 1024).
+    pub full: &'a [MinerUid],
+    /// At most so many tasks of any one miner; none for any number.
+    pub max_per_miner: Option<NonZeroU32>,
+    /// Go on where a call was cut short.
+    pub resume: Option<Resume>,
+}
+
+/// Where the search of a lease call ended before it had looked everywhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Resume {
+    turn: u64,
+    /// How many environments from there on are not searched to the end.
+    span: u64,
+}
+
+/// A task that was leased.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Leased {
+    /// The task, its environment and its miner; 65535 where the entry is of a version that did not note it.
+    pub entry: Entry,
     /// Another lease of it expired before.
     pub redelivered: bool,
 }
@@ -69,8 +110,12 @@ pub struct Leased {
 /// What a lease call gave.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LeaseBatch {
-    /// The tasks that the executor now holds, those whose earlier lease expired first, else in the order in which they were enqueued.
+    /// The tasks that the executor now holds, in each environment: those whose earlier lease expired, those that had been passed over by
+    /// turns over the miners, the others in the order in which they were enqueued.
     pub leased: Vec<Leased>,
+    /// It came to its bound of what to pass over and there may be more. Going on from there as often as it says so, a search that finds
+    /// nothing comes to an end: it has looked everywhere then.
+    pub cut_short: Option<Resume>,
     /// How many tasks still wait, over all environments.
     pub waiting: u64,
 }
@@ -113,6 +158,7 @@ impl WorkQueue {
                     entries: format!("{prefix}:entries:"),
                     environments: format!("{prefix}:environments"),
                 },
+                passed: format!("{prefix}:passed:"),
                 cursors: format!("{prefix}:cursors"),
                 executors: format!("{prefix}:executors"),
             }),
@@ -130,22 +176,24 @@ impl WorkQueue {
     }
 
     /// Adds tasks in the order given, within each environment. What the queue already has is left where it is. Answers how many were new.
-    pub async fn enqueue(&self, tasks: &[(TaskId, EnvId)]) -> Result<u64, QueueError> {
-        self.add(&self.keys.live, tasks).await
+    pub async fn enqueue(&self, tasks: &[Entry]) -> Result<u64, QueueError> {
+        self.add(&self.keys.live, tasks, Duration::ZERO).await
     }
 
-    pub(crate) async fn add(&self, place: &Place, tasks: &[(TaskId, EnvId)]) -> Result<u64, QueueError> {
-        let groups = packed::by_environment(tasks);
+    /// With an expiry, what was added goes when nothing was added to it for so long.
+    pub(crate) async fn add(&self, place: &Place, tasks: &[Entry], expiry: Duration) -> Result<u64, QueueError> {
+        let groups = packed::entries_by_environment(tasks);
         let mut calls = Vec::new();
         for group in &groups {
-            for ids in packed::chunks(&group.ids) {
+            for entries in group.chunks() {
                 let mut call = ENQUEUE.prepare_invoke();
                 call.key(format!("{}{}", place.work, group.env_id))
                     .key(format!("{}{}", place.entries, group.env_id))
                     .key(&place.environments)
                     .arg(GROUP)
                     .arg(group.env_id.as_str())
-                    .arg(ids);
+                    .arg(entries)
+                    .arg(expiry.as_secs());
                 calls.push(call);
             }
         }
@@ -162,41 +210,46 @@ impl WorkQueue {
         Ok(added)
     }
 
-    /// Leases up to `count` tasks (at most 1000) of the environments given, or of all when none is given: first those whose last sign of
-    /// life is older than `lease`, then new ones by turns over the environments.
+    /// Leases tasks: first those whose lease expired, then those that were passed over, then new ones, by turns over the environments.
+    ///
+    /// What it meets of a miner that is full, or has as many in this answer as asked for, it passes over: that waits as before, at no
+    /// attempt, and comes first when a later call may have it. A call passes over at most 1100 entries.
     ///
     /// # Errors
     ///
     /// [`QueueError::TooMany`], and those of [`ping`](Self::ping).
-    pub async fn lease(
-        &self,
-        executor: &ExecutorId,
-        env_ids: &[EnvId],
-        count: usize,
-        lease: Duration,
-    ) -> Result<LeaseBatch, QueueError> {
-        at_most("tasks", count, MAX_LEASE)?;
-        at_most("environments", env_ids.len(), MAX_ENVIRONMENTS)?;
-        let lease_ms = u64::try_from(lease.as_millis()).unwrap_or(u64::MAX);
-        let turn = self.turn.fetch_add(1, Ordering::Relaxed) % MAX_ENVIRONMENTS;
+    pub async fn lease(&self, executor: &ExecutorId, request: LeaseRequest<'_>) -> Result<LeaseBatch, QueueError> {
+        at_most("tasks", request.count, MAX_LEASE)?;
+        at_most("environments", request.env_ids.len(), MAX_ENVIRONMENTS)?;
+        at_most("full miners", request.full.len(), MAX_FULL)?;
+        let lease_ms = u64::try_from(request.lease.as_millis()).unwrap_or(u64::MAX);
+        let resume = request.resume.unwrap_or_else(|| {
+            let turn = self.turn.fetch_add(1, Ordering::Relaxed) % MAX_ENVIRONMENTS;
+            Resume { turn: turn as u64, span: 0 }
+        });
         let mut call = LEASE.prepare_invoke();
         call.key(&self.keys.live.environments)
             .key(&self.keys.executors)
             .key(&self.keys.cursors)
             .arg(GROUP)
             .arg(&self.keys.live.work)
+            .arg(&self.keys.passed)
             .arg(executor.as_str())
-            .arg(count)
+            .arg(request.count)
             .arg(lease_ms)
-            .arg(turn);
-        for env_id in env_ids {
+            .arg(resume.turn)
+            .arg(request.max_per_miner.map_or(0, NonZeroU32::get))
+            .arg(packed::uids(request.full))
+            .arg(resume.span);
+        for env_id in request.env_ids {
             call.arg(env_id.as_str());
         }
         let answer: Vec<Value> = self.connection.invoke(&call).await?;
         parse_lease(answer).ok_or_else(|| self.connection.unexpected("leased tasks by environment"))
     }
 
-    /// Starts the lease time of tasks anew where the executor still holds them. Answers in the order given.
+    /// Starts the lease time of tasks anew where the executor still holds them, or where nobody does because the lease expired and was
+    /// passed over. So name only tasks that this executor was the last to lease. Answers in the order given.
     pub async fn heartbeat(
         &self,
         executor: &ExecutorId,
@@ -212,9 +265,10 @@ impl WorkQueue {
                 .arg(GROUP)
                 .arg(&self.keys.live.work)
                 .arg(&self.keys.live.entries)
+                .arg(&self.keys.passed)
                 .arg(executor.as_str());
             for group in &groups {
-                call.arg(group.env_id.as_str()).arg(&group.ids[..]);
+                call.arg(group.env_id.as_str()).arg(&group.packed[..]);
             }
             let letters: String = self.connection.invoke(&call).await?;
             let positions = groups.iter().flat_map(|group| group.positions.iter().copied());
@@ -242,9 +296,10 @@ impl WorkQueue {
                 .key(&self.keys.cursors)
                 .arg(GROUP)
                 .arg(&self.keys.live.work)
-                .arg(&self.keys.live.entries);
+                .arg(&self.keys.live.entries)
+                .arg(&self.keys.passed);
             for group in packed::by_environment(tasks) {
-                call.arg(group.env_id.as_str()).arg(&group.ids[..]);
+                call.arg(group.env_id.as_str()).arg(&group.packed[..]);
             }
             let (removed, environments): (u64, u64) = self.connection.invoke(&call).await?;
             completed = Completed { removed: completed.removed + removed, empty: environments == 0 };
@@ -254,7 +309,7 @@ impl WorkQueue {
 
     /// Gives tasks back: each waits again, behind the others, for whoever asks first. One that another executor holds meanwhile stays with it; one that
     /// the queue lost is added. Answers how many were put into the queue.
-    pub async fn release(&self, executor: &ExecutorId, tasks: &[(TaskId, EnvId)]) -> Result<u64, QueueError> {
+    pub async fn release(&self, executor: &ExecutorId, tasks: &[Entry]) -> Result<u64, QueueError> {
         let mut released = 0;
         for tasks in tasks.chunks(CHUNK) {
             let mut call = RELEASE.prepare_invoke();
@@ -263,12 +318,40 @@ impl WorkQueue {
                 .arg(&self.keys.live.work)
                 .arg(&self.keys.live.entries)
                 .arg(executor.as_str());
-            for group in packed::by_environment(tasks) {
-                call.arg(group.env_id.as_str()).arg(&group.ids[..]);
+            for group in packed::entries_by_environment(tasks) {
+                call.arg(group.env_id.as_str()).arg(&group.packed[..]);
             }
             released += self.connection.invoke::<u64>(&call).await?;
         }
         Ok(released)
+    }
+
+    /// Gives tasks back that shall not be leased for a while: each counts as held until the delay is over, and is then found like an expired
+    /// lease. What the executor does not hold is left alone. With `lease` as the callers of [`lease`](Self::lease) give it; a longer delay
+    /// is cut to it. Answers how many were postponed.
+    pub async fn postpone(
+        &self,
+        executor: &ExecutorId,
+        tasks: &[(TaskId, EnvId)],
+        delay: Duration,
+        lease: Duration,
+    ) -> Result<u64, QueueError> {
+        let over = u64::try_from(lease.saturating_sub(delay).as_millis()).unwrap_or(u64::MAX);
+        let mut postponed = 0;
+        for tasks in tasks.chunks(CHUNK) {
+            let mut call = POSTPONE.prepare_invoke();
+            call.arg(GROUP)
+                .arg(&self.keys.live.work)
+                .arg(&self.keys.live.entries)
+                .arg(executor.as_str())
+                .arg(POSTPONED)
+                .arg(over);
+            for group in packed::by_environment(tasks) {
+                call.arg(group.env_id.as_str()).arg(&group.packed[..]);
+            }
+            postponed += self.connection.invoke::<u64>(&call).await?;
+        }
+        Ok(postponed)
     }
 }
 
@@ -278,14 +361,17 @@ pub(crate) fn at_most(what: &'static str, count: usize, limit: usize) -> Result<
 
 fn parse_lease(answer: Vec<Value>) -> Option<LeaseBatch> {
     let mut answer = answer.into_iter();
-    let mut batch = LeaseBatch { leased: Vec::new(), waiting: u64::from_redis_value(answer.next()?).ok()? };
+    let waiting = u64::from_redis_value(answer.next()?).ok()?;
+    let turn = u64::from_redis_value(answer.next()?).ok()?;
+    let span = u64::from_redis_value(answer.next()?).ok()?;
+    let cut_short = (span > 0).then_some(Resume { turn, span });
+    let mut batch = LeaseBatch { leased: Vec::new(), cut_short, waiting };
     for group in answer {
-        let (env_id, ids, redelivered) = <(String, Vec<u8>, usize)>::from_redis_value(group).ok()?;
+        let (env_id, entries, redelivered) = <(String, Vec<u8>, usize)>::from_redis_value(group).ok()?;
         let env_id: EnvId = env_id.parse().ok()?;
-        let tasks = packed::unpack(&ids)?.into_iter().enumerate();
-        batch.leased.extend(tasks.map(|(i, task_id)| Leased {
-            task_id,
-            env_id: env_id.clone(),
+        let entries = packed::unpack_entries(&entries)?.into_iter().enumerate();
+        batch.leased.extend(entries.map(|(i, (task_id, uid))| Leased {
+            entry: Entry { task_id, env_id: env_id.clone(), uid },
             redelivered: i < redelivered,
         }));
     }

@@ -3,8 +3,8 @@
 
 use std::{collections::HashSet, time::Duration};
 
-use kinitro_domain::{EnvId, ExecutorId, TaskId};
-use kinitro_queue::{Holding, QueueError, WorkQueue};
+use kinitro_domain::{EnvId, ExecutorId, MinerUid, TaskId};
+use kinitro_queue::{Entry, Holding, LeaseBatch, LeaseRequest, QueueError, WorkQueue};
 
 const LONG: Duration = Duration::from_secs(600);
 /// A lease that has expired by the time of the next call.
@@ -32,24 +32,37 @@ fn tasks(name: &str, count: usize) -> Vec<(TaskId, EnvId)> {
     (0..count).map(|_| (TaskId::new(), env(name))).collect()
 }
 
+/// All of miner 0.
+fn entries(tasks: &[(TaskId, EnvId)]) -> Vec<Entry> {
+    tasks.iter().cloned().map(|(task_id, env_id)| Entry { task_id, env_id, uid: MinerUid(0) }).collect()
+}
+
+fn keys(batch: LeaseBatch) -> Vec<(TaskId, EnvId)> {
+    batch.leased.into_iter().map(|leased| (leased.entry.task_id, leased.entry.env_id)).collect()
+}
+
+async fn lease_batch(queue: &WorkQueue, name: &str, env_ids: &[EnvId], count: usize, lease: Duration) -> LeaseBatch {
+    let request = LeaseRequest { env_ids, count, lease, ..LeaseRequest::default() };
+    queue.lease(&executor(name), request).await.unwrap()
+}
+
 async fn lease(queue: &WorkQueue, name: &str, count: usize, lease: Duration) -> Vec<(TaskId, EnvId)> {
-    let batch = queue.lease(&executor(name), &[], count, lease).await.unwrap();
-    batch.leased.into_iter().map(|leased| (leased.task_id, leased.env_id)).collect()
+    keys(lease_batch(queue, name, &[], count, lease).await)
 }
 
 #[tokio::test]
 async fn tasks_are_leased_once_and_in_the_order_given() {
     let queue = queue().await;
     let tasks = tasks("push-v3", 2500);
-    assert_eq!(queue.enqueue(&tasks).await.unwrap(), 2500);
+    assert_eq!(queue.enqueue(&entries(&tasks)).await.unwrap(), 2500);
     let mut leased = Vec::new();
     loop {
-        let batch = queue.lease(&executor("a"), &[], 700, LONG).await.unwrap();
+        let batch = lease_batch(&queue, "a", &[], 700, LONG).await;
         assert_eq!(batch.waiting as usize, tasks.len() - leased.len() - batch.leased.len());
         if batch.leased.is_empty() {
             break;
         }
-        leased.extend(batch.leased.into_iter().map(|leased| (leased.task_id, leased.env_id)));
+        leased.extend(keys(batch));
     }
     assert_eq!(leased, tasks);
 }
@@ -59,9 +72,9 @@ async fn enqueueing_again_changes_nothing() {
     let queue = queue().await;
     let mut tasks = tasks("push-v3", 10);
     tasks.push(tasks[0].clone());
-    assert_eq!(queue.enqueue(&tasks).await.unwrap(), 10);
+    assert_eq!(queue.enqueue(&entries(&tasks)).await.unwrap(), 10);
     let held = lease(&queue, "a", 4, LONG).await;
-    assert_eq!(queue.enqueue(&tasks).await.unwrap(), 0);
+    assert_eq!(queue.enqueue(&entries(&tasks)).await.unwrap(), 0);
     assert_eq!(queue.heartbeat(&executor("a"), &held).await.unwrap(), vec![Holding::Kept; 4]);
     assert_eq!(lease(&queue, "b", 100, LONG).await, tasks[4..10]);
 }
@@ -70,10 +83,10 @@ async fn enqueueing_again_changes_nothing() {
 async fn expired_lease_is_redelivered_once() {
     let queue = queue().await;
     let tasks = tasks("push-v3", 1);
-    queue.enqueue(&tasks).await.unwrap();
+    queue.enqueue(&entries(&tasks)).await.unwrap();
     assert_eq!(lease(&queue, "a", 1, LONG).await, tasks);
     assert_eq!(lease(&queue, "b", 1, LONG).await, []);
-    let again = queue.lease(&executor("b"), &[], 5, EXPIRED).await.unwrap();
+    let again = lease_batch(&queue, "b", &[], 5, EXPIRED).await;
     assert_eq!(again.leased.len(), 1);
     assert!(again.leased[0].redelivered);
     assert_eq!(lease(&queue, "c", 5, LONG).await, []);
@@ -100,7 +113,7 @@ async fn age_leases(prefix: &str, name: &str) {
 async fn a_heartbeat_keeps_a_lease_alive() {
     let (queue, prefix) = queue_and_prefix().await;
     let tasks = tasks("push-v3", 2);
-    queue.enqueue(&tasks).await.unwrap();
+    queue.enqueue(&entries(&tasks)).await.unwrap();
     assert_eq!(lease(&queue, "a", 2, LONG).await, tasks);
     age_leases(&prefix, "push-v3").await;
     assert_eq!(queue.heartbeat(&executor("a"), &tasks[1..]).await.unwrap(), [Holding::Kept]);
@@ -112,7 +125,7 @@ async fn a_heartbeat_keeps_a_lease_alive() {
 async fn expired_leases_behind_many_live_ones_are_found() {
     let (queue, prefix) = queue_and_prefix().await;
     let tasks = tasks("push-v3", 3000);
-    queue.enqueue(&tasks).await.unwrap();
+    queue.enqueue(&entries(&tasks)).await.unwrap();
     for _ in 0..3 {
         lease(&queue, "alive", 999, LONG).await;
     }
@@ -131,7 +144,7 @@ async fn expired_leases_behind_many_live_ones_are_found() {
 async fn completion_takes_a_task_out_whoever_holds_it() {
     let queue = queue().await;
     let tasks = tasks("push-v3", 3);
-    queue.enqueue(&tasks).await.unwrap();
+    queue.enqueue(&entries(&tasks)).await.unwrap();
     lease(&queue, "a", 1, LONG).await;
     assert_eq!(queue.complete(&tasks[..2]).await.unwrap(), kinitro_queue::Completed { removed: 2, empty: false });
     assert_eq!(queue.complete(&tasks[..2]).await.unwrap().removed, 0);
@@ -140,7 +153,7 @@ async fn completion_takes_a_task_out_whoever_holds_it() {
     assert_eq!(queue.environments().await.unwrap(), []);
     assert_eq!(lease(&queue, "b", 5, EXPIRED).await, []);
     // The stream went with its last entry; work can come again.
-    queue.enqueue(&tasks).await.unwrap();
+    queue.enqueue(&entries(&tasks)).await.unwrap();
     assert_eq!(lease(&queue, "c", 5, LONG).await, tasks);
 }
 
@@ -148,23 +161,23 @@ async fn completion_takes_a_task_out_whoever_holds_it() {
 async fn a_released_task_waits_again_at_once() {
     let queue = queue().await;
     let tasks = tasks("push-v3", 2);
-    queue.enqueue(&tasks).await.unwrap();
+    queue.enqueue(&entries(&tasks)).await.unwrap();
     lease(&queue, "a", 2, LONG).await;
-    assert_eq!(queue.release(&executor("a"), &tasks[..1]).await.unwrap(), 1);
+    assert_eq!(queue.release(&executor("a"), &entries(&tasks[..1])).await.unwrap(), 1);
     assert_eq!(queue.heartbeat(&executor("a"), &tasks).await.unwrap(), [Holding::Waiting, Holding::Kept]);
-    let batch = queue.lease(&executor("b"), &[], 5, LONG).await.unwrap();
+    let batch = lease_batch(&queue, "b", &[], 5, LONG).await;
     assert_eq!(batch.leased.len(), 1);
-    assert_eq!((batch.leased[0].task_id, batch.leased[0].redelivered), (tasks[0].0, false));
+    assert_eq!((batch.leased[0].entry.task_id, batch.leased[0].redelivered), (tasks[0].0, false));
 }
 
 #[tokio::test]
 async fn a_release_by_one_who_lost_the_lease_changes_nothing() {
     let queue = queue().await;
     let tasks = tasks("push-v3", 1);
-    queue.enqueue(&tasks).await.unwrap();
+    queue.enqueue(&entries(&tasks)).await.unwrap();
     lease(&queue, "a", 1, LONG).await;
     assert_eq!(lease(&queue, "b", 1, EXPIRED).await, tasks);
-    assert_eq!(queue.release(&executor("a"), &tasks).await.unwrap(), 0);
+    assert_eq!(queue.release(&executor("a"), &entries(&tasks)).await.unwrap(), 0);
     assert_eq!(lease(&queue, "c", 1, LONG).await, []);
     assert_eq!(queue.heartbeat(&executor("b"), &tasks).await.unwrap(), [Holding::Kept]);
 }
@@ -173,9 +186,9 @@ async fn a_release_by_one_who_lost_the_lease_changes_nothing() {
 async fn only_the_environments_asked_for_are_leased_and_all_are_counted() {
     let queue = queue().await;
     let (push, reach) = (tasks("push-v3", 4), tasks("reach-v3", 3));
-    queue.enqueue(&[push.clone(), reach.clone()].concat()).await.unwrap();
-    let batch = queue.lease(&executor("a"), &[env("reach-v3"), env("unknown-v3")], 10, LONG).await.unwrap();
-    let leased: Vec<_> = batch.leased.iter().map(|leased| leased.task_id).collect();
+    queue.enqueue(&entries(&[push.clone(), reach.clone()].concat())).await.unwrap();
+    let batch = lease_batch(&queue, "a", &[env("reach-v3"), env("unknown-v3")], 10, LONG).await;
+    let leased: Vec<_> = batch.leased.iter().map(|leased| leased.entry.task_id).collect();
     assert_eq!(leased, reach.iter().map(|task| task.0).collect::<Vec<_>>());
     assert_eq!(batch.waiting, 4);
     let depths = queue.depth(&[]).await.unwrap();
@@ -188,7 +201,7 @@ async fn only_the_environments_asked_for_are_leased_and_all_are_counted() {
 async fn a_batch_is_spread_over_the_environments() {
     let queue = queue().await;
     let all = [tasks("push-v3", 50), tasks("reach-v3", 50), tasks("drawer-close-v3", 2)].concat();
-    queue.enqueue(&all).await.unwrap();
+    queue.enqueue(&entries(&all)).await.unwrap();
     let leased = lease(&queue, "a", 20, LONG).await;
     let count = |name| leased.iter().filter(|task| task.1 == env(name)).count();
     assert_eq!((count("push-v3"), count("reach-v3"), count("drawer-close-v3")), (9, 9, 2));
@@ -205,7 +218,7 @@ async fn a_batch_is_spread_over_the_environments() {
 async fn fifty_concurrent_leasers_never_share_a_task() {
     let queue = queue().await;
     let all = [tasks("push-v3", 1000), tasks("reach-v3", 1000)].concat();
-    queue.enqueue(&all).await.unwrap();
+    queue.enqueue(&entries(&all)).await.unwrap();
     let leasers = (0..50).map(|i| {
         let queue = queue.clone();
         tokio::spawn(async move {
@@ -235,14 +248,14 @@ async fn after_flushall_and_after_a_restart_the_same_work_can_be_enqueued_again(
     let mut redis = kinitro_stores::testing::private_redis().await;
     let queue = WorkQueue::connect(&redis.url(), "test").await.unwrap();
     let tasks = tasks("push-v3", 5);
-    queue.enqueue(&tasks).await.unwrap();
+    queue.enqueue(&entries(&tasks)).await.unwrap();
     let held = lease(&queue, "a", 2, LONG).await;
     flush(&redis.url()).await;
     assert_eq!(queue.missing(&tasks).await.unwrap(), [0, 1, 2, 3, 4]);
     assert_eq!(lease(&queue, "a", 5, EXPIRED).await, []);
     assert_eq!(queue.heartbeat(&executor("a"), &held).await.unwrap(), vec![Holding::Absent; 2]);
     assert_eq!(queue.complete(&held[..1]).await.unwrap().removed, 0);
-    assert_eq!(queue.enqueue(&tasks[1..]).await.unwrap(), 4);
+    assert_eq!(queue.enqueue(&entries(&tasks[1..])).await.unwrap(), 4);
     assert_eq!(lease(&queue, "b", 9, LONG).await, tasks[1..]);
     redis.kill();
     let error = queue.ping().await.unwrap_err();
@@ -263,7 +276,7 @@ async fn a_stream_without_its_group_is_healed() {
     let (queue, prefix) = queue_and_prefix().await;
     let url = kinitro_stores::testing::redis_url().await;
     let tasks = tasks("push-v3", 3);
-    queue.enqueue(&tasks).await.unwrap();
+    queue.enqueue(&entries(&tasks)).await.unwrap();
     lease(&queue, "a", 1, LONG).await;
     let mut connection = redis::Client::open(url).unwrap().get_multiplexed_async_connection().await.unwrap();
     let stream = format!("{prefix}:work:metaworld/push-v3");
@@ -278,7 +291,7 @@ async fn a_stream_without_its_group_is_healed() {
 async fn all_tasks_can_be_listed_and_cleared() {
     let queue = queue().await;
     let tasks = tasks("push-v3", 2100);
-    queue.enqueue(&tasks).await.unwrap();
+    queue.enqueue(&entries(&tasks)).await.unwrap();
     lease(&queue, "a", 100, LONG).await;
     let (mut listed, mut cursor) = (HashSet::new(), 0);
     loop {
@@ -309,7 +322,8 @@ async fn an_unreachable_redis_is_named_without_its_password() {
 #[tokio::test]
 async fn oversized_calls_are_refused() {
     let queue = queue().await;
-    let error = queue.lease(&executor("a"), &[], 1001, LONG).await.unwrap_err();
+    let request = LeaseRequest { count: 1001, lease: LONG, ..LeaseRequest::default() };
+    let error = queue.lease(&executor("a"), request).await.unwrap_err();
     assert!(matches!(error, QueueError::TooMany { limit: 1000, .. }), "{error:?}");
 }
 
@@ -317,21 +331,21 @@ async fn oversized_calls_are_refused() {
 async fn staged_work_becomes_visible_when_it_is_published_and_beside_other_work_too() {
     let queue = queue().await;
     let (push, reach) = (tasks("push-v3", 1200), tasks("reach-v3", 5));
-    let staged = queue.stage([push.clone(), reach.clone()].concat()).await.unwrap();
+    let staged = queue.stage(entries(&[push.clone(), reach.clone()].concat())).await.unwrap();
     assert_eq!(queue.environments().await.unwrap(), []);
     assert_eq!(lease(&queue, "a", 10, EXPIRED).await, []);
     // One environment has work already, one task of it the same.
     let other = tasks("reach-v3", 1);
-    queue.enqueue(&[other.clone(), reach[..1].to_vec()].concat()).await.unwrap();
+    queue.enqueue(&entries(&[other.clone(), reach[..1].to_vec()].concat())).await.unwrap();
     assert_eq!(queue.publish(&staged).await.unwrap(), 1204);
     assert_eq!(queue.publish(&staged).await.unwrap(), 0);
-    let leased = queue.lease(&executor("a"), &[env("push-v3")], 1000, LONG).await.unwrap().leased;
+    let leased = lease_batch(&queue, "a", &[env("push-v3")], 1000, LONG).await.leased;
     assert_eq!(
-        leased.iter().map(|task| task.task_id).collect::<Vec<_>>(),
+        leased.iter().map(|task| task.entry.task_id).collect::<Vec<_>>(),
         push[..1000].iter().map(|task| task.0).collect::<Vec<_>>()
     );
-    let rest = queue.lease(&executor("a"), &[env("reach-v3")], 1000, LONG).await.unwrap();
-    let ids: Vec<_> = rest.leased.iter().map(|task| task.task_id).collect();
+    let rest = lease_batch(&queue, "a", &[env("reach-v3")], 1000, LONG).await;
+    let ids: Vec<_> = rest.leased.iter().map(|task| task.entry.task_id).collect();
     assert_eq!(ids, other.iter().chain(&reach).map(|task| task.0).collect::<Vec<_>>());
     assert_eq!(rest.waiting, 200);
     assert!(queue.missing(&[push, reach].concat()).await.unwrap().is_empty());

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
-use kinitro_domain::{EnvId, catalogued, family_environments};
+use kinitro_domain::{EnvId, catalogued, default_environments, family_environments};
 use serde::{Deserialize, Serialize};
 
 /// The most episodes that a cycle plays per miner and environment.
 pub const MAX_EPISODES_PER_ENV: u32 = 10_000;
+/// The most environments of one cycle: scoring takes no more.
+pub const MAX_ENVIRONMENTS: usize = 64;
 
 /// Where the service finds its stores and neighbours, and how its cycles run. Durations are in seconds.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -24,7 +26,7 @@ pub struct Config {
     pub episodes_per_env: u32,
     /// Only environments of these families; absent for all.
     pub env_families: Option<Vec<String>>,
-    /// Only these environments; absent for all.
+    /// Only these environments, at most [`MAX_ENVIRONMENTS`]; absent for those that the catalogue plays by default.
     pub env_ids: Option<Vec<String>>,
     /// A cycle that runs longer is closed and scored with what is complete.
     pub cycle_timeout_seconds: u64,
@@ -72,7 +74,9 @@ impl Config {
                 self.cycle_timeout_seconds, self.task_stale_threshold_seconds
             ));
         }
-        self.environments().map(|_| ())
+        at_most(self.environments()?.len()).map_err(|problem| {
+            format!("env_ids and env_families leave {problem}: name fewer in env_ids (KINITRO_SCHEDULER_ENV_IDS)")
+        })
     }
 
     fn validate_addresses(&self) -> Result<(), String> {
@@ -117,7 +121,8 @@ impl Config {
         Ok(())
     }
 
-    /// The environments that cycles play: those of the catalogue that both filters leave. May be none.
+    /// The environments that cycles play, in the catalogue's order: those named, or without names the default ones, of the families
+    /// wanted. May be none.
     pub fn environments(&self) -> Result<Vec<EnvId>, String> {
         let families = self.env_families.as_deref().unwrap_or_default();
         if let Some(family) = families.iter().find(|family| format!("{family}/any").parse::<EnvId>().is_err()) {
@@ -130,16 +135,23 @@ impl Config {
             None => None,
             Some(texts) => Some(known_environments(texts).map_err(|problem| format!("env_ids: {problem}"))?),
         };
+        let Some(wanted) = wanted else { return Ok(default_environments(families)) };
         let mut environments = family_environments(families);
-        if let Some(wanted) = wanted {
-            environments.retain(|id| wanted.contains(id));
-        }
+        environments.retain(|id| wanted.contains(id));
         Ok(environments)
     }
 
     pub(crate) fn interval(&self) -> Duration {
         Duration::from_secs(self.eval_interval_seconds)
     }
+}
+
+/// Whether a cycle over so many environments can be scored; what is wrong else.
+pub(crate) fn at_most(environments: usize) -> Result<(), String> {
+    if environments <= MAX_ENVIRONMENTS {
+        return Ok(());
+    }
+    Err(format!("{environments} environments, and a cycle can be scored over at most {MAX_ENVIRONMENTS}"))
 }
 
 /// Ids as types. Each must be in the catalogue and there only once; the error says what to do.
@@ -172,7 +184,11 @@ mod tests {
     fn the_defaults_of_the_guide_are_valid() {
         let config = Config::default();
         assert_eq!(config.validate(), Ok(()));
-        assert_eq!(config.environments().map(|ids| ids.len()), Ok(kinitro_domain::CATALOGUE.len()));
+        let metaworld = Config { env_families: Some(vec!["metaworld".to_owned()]), ..Config::default() };
+        for config in [config, metaworld] {
+            let names = config.environments().expect("valid").iter().map(|id| id.name().to_owned()).collect::<Vec<_>>();
+            assert_eq!(names, ["reach-v3", "push-v3", "drawer-close-v3"]);
+        }
     }
 
     #[test]
@@ -185,6 +201,29 @@ mod tests {
         assert!(refusal(|c| c.queue_prefix = "a b".to_owned()).starts_with("queue_prefix"));
         assert!(refusal(|c| c.env_families = Some(vec!["Meta World".to_owned()])).starts_with("env_families"));
         assert!(refusal(|c| c.env_ids = Some(vec!["metaworld/fly-v3".to_owned()])).starts_with("env_ids"));
+    }
+
+    #[test]
+    fn more_environments_than_can_be_scored_are_refused() {
+        assert_eq!(at_most(64), Ok(()));
+        assert_eq!(at_most(65), Err("65 environments, and a cycle can be scored over at most 64".to_owned()));
+        let all: Vec<String> = kinitro_domain::CATALOGUE.iter().map(|entry| entry.id.to_owned()).collect();
+        let config = Config { env_ids: Some(all.clone()), ..Config::default() };
+        match at_most(all.len()) {
+            Ok(()) => assert_eq!(config.validate(), Ok(())),
+            Err(_) => assert!(config.validate().expect_err("too many").starts_with("env_ids and env_families leave")),
+        }
+        let config = Config { env_ids: Some(all.into_iter().take(MAX_ENVIRONMENTS).collect()), ..Config::default() };
+        assert_eq!(config.validate(), Ok(()));
+    }
+
+    #[test]
+    fn an_alias_names_the_environment_that_it_stands_for() {
+        let named = known_environments(&["metaworld/peg-insert-v3".to_owned()]);
+        let told = named.map_or_else(|problem| problem, |ids| ids[0].to_string());
+        assert!(told.contains("metaworld/peg-insert-side-v3"), "{told}");
+        let twice = ["metaworld/peg-insert-v3", "metaworld/peg-insert-side-v3"].map(str::to_owned);
+        assert!(known_environments(&twice).is_err());
     }
 
     #[test]

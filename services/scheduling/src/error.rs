@@ -52,8 +52,14 @@ pub(crate) enum CycleError {
     MinersInconsistent(String),
     #[error("there is no such cycle")]
     NotFound,
-    #[error("cycle {id} is {state}, not running")]
+    #[error("cycle {id} is {state}: it has ended")]
     NotRunning { id: CycleId, state: String },
+    #[error("cycle {0} is being scored at this moment; try again in a minute unless it is completed then")]
+    BeingScored(CycleId),
+    #[error("cycle {0} is scored and its weights stand: it will end as soon as scheduling has heard of that")]
+    Scored(CycleId),
+    #[error("scoring did not say whether it has scored the cycle: {0}; check scoring_url and that scoring runs")]
+    ScoringUnavailable(String),
     #[error(transparent)]
     Tasks(#[from] TaskError),
     #[error("the database failed: {0}")]
@@ -76,6 +82,9 @@ impl CycleError {
             Self::MinersInconsistent(_) => "MINERS_INCONSISTENT",
             Self::NotFound => "CYCLE_NOT_FOUND",
             Self::NotRunning { .. } => "CYCLE_NOT_RUNNING",
+            Self::BeingScored(_) => "CYCLE_BEING_SCORED",
+            Self::Scored(_) => "CYCLE_SCORED",
+            Self::ScoringUnavailable(_) => "SCORING_UNAVAILABLE",
             Self::Tasks(_) => "TASKS",
             Self::Hangs(_) => "HANGS",
             Self::Database(error) if is_outage(error) => "DATABASE_UNAVAILABLE",
@@ -93,7 +102,9 @@ impl From<CycleError> for Status {
             | CycleError::NotDue
             | CycleError::NoMiners { .. }
             | CycleError::NoEnvironments
-            | CycleError::NotRunning { .. } => ErrorCode::FailedPrecondition,
+            | CycleError::NotRunning { .. }
+            | CycleError::BeingScored(_)
+            | CycleError::Scored(_) => ErrorCode::FailedPrecondition,
             CycleError::Invalid { field, .. } => {
                 let named = [("field", field.to_owned())];
                 return status_with(ErrorCode::InvalidArgument, error.reason(), error.to_string(), named);
@@ -101,6 +112,12 @@ impl From<CycleError> for Status {
             CycleError::IngestionUnavailable(ref cause) => {
                 tracing::warn!(error = cause, "ingestion was not reached");
                 let message = "ingestion was not reached, or has read no block yet; retry with back-off";
+                return status(ErrorCode::Unavailable, error.reason(), message);
+            }
+            CycleError::ScoringUnavailable(ref cause) => {
+                tracing::warn!(error = cause, "scoring did not say whether it has a cycle");
+                let message =
+                    "scoring was not reached, so nobody knows whether it has scored the cycle; retry with back-off";
                 return status(ErrorCode::Unavailable, error.reason(), message);
             }
             CycleError::Hangs(_) => ErrorCode::Unavailable,

@@ -20,6 +20,6 @@ mod service;
 pub mod tasks;
 mod views;
 
-pub use config::{Config, MAX_EPISODES_PER_ENV};
+pub use config::{Config, MAX_ENVIRONMENTS, MAX_EPISODES_PER_ENV};
 pub use error::Error;
 pub use server::{migrate, start};

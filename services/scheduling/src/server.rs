@@ -28,7 +28,7 @@ use crate::{
 const MAX_CONNECTIONS: u32 = 16;
 const ACQUIRE_LIMIT: Duration = Duration::from_secs(5);
 /// How long scoring may take for one cycle.
-const SCORING_LIMIT: Duration = Duration::from_secs(60);
+pub(crate) const SCORING_LIMIT: Duration = Duration::from_secs(60);
 /// Seconds after which Postgres ends a transaction in which this process does nothing: one that is stopped, or whose machine is
 /// suspended, must not keep a cycle locked. Longer than [`SCORING_LIMIT`], for which a transaction waits on purpose.
 pub(crate) const STANDSTILL: u32 = 90;
@@ -96,10 +96,14 @@ pub async fn start(config: Config, listener: TcpListener, supervisor: &Superviso
 }
 
 async fn check_postgres(pool: PgPool) -> Result<(), String> {
-    let migrated = sqlx::query_scalar!(r#"SELECT to_regclass('scheduling.evaluated_miners') IS NOT NULL AS "there!""#)
-        .fetch_one(&pool)
-        .await
-        .map_err(|error| error.to_string())?;
+    // What the last migration added.
+    let migrated = sqlx::query_scalar!(
+        r#"SELECT EXISTS (SELECT 1 FROM pg_attribute
+                           WHERE attrelid = to_regclass('scheduling.tasks') AND attname = 'first_leased_at') AS "there!""#
+    )
+    .fetch_one(&pool)
+    .await
+    .map_err(|error| error.to_string())?;
     if migrated { Ok(()) } else { Err("the schema `scheduling` is not up to date: run `kinitro db init`".to_owned()) }
 }
 
@@ -122,6 +126,7 @@ fn connect_options(url: &str) -> Result<PgConnectOptions, Error> {
 /// A comparison that takes long is made more seldom, so that it never takes more than a tenth of the time.
 async fn reconcile(tasks: Tasks, draining: CancellationToken) -> Result<(), Infallible> {
     let mut failures = 0;
+    let mut warned = false;
     while !draining.is_cancelled() {
         let begun = Instant::now();
         let compared = match timeout(PASS_LIMIT, tasks.reconcile()).await {
@@ -131,6 +136,7 @@ async fn reconcile(tasks: Tasks, draining: CancellationToken) -> Result<(), Infa
         let pause = match compared {
             Ok(()) => {
                 failures = 0;
+                warned = warned || tasks.warn_of_eviction().await.is_ok();
                 RECONCILE_EVERY.max(begun.elapsed() * 9)
             }
             Err(error) => {

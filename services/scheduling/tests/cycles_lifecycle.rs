@@ -11,7 +11,9 @@ use std::{
 
 use cycles_support::{Deployment, failure, neighbours::miner, reason, success, unreachable};
 use kinitro_domain::CycleSecret;
-use kinitro_proto::scheduling::v1::{CancelCycleRequest, GetTaskStatsRequest, StartCycleRequest};
+use kinitro_proto::scheduling::v1::{
+    CancelCycleRequest, GetTaskStatsRequest, ListTimingsRequest, StartCycleRequest, TaskResult, Timing,
+};
 use kinitro_queue::{EventBus, EventKind, Start};
 use kinitro_scheduling::Config;
 use tokio_stream::StreamExt as _;
@@ -228,6 +230,61 @@ async fn a_cycle_that_cannot_be_started_says_why() {
     *deployment.script.miners.lock().unwrap() = vec![miner(1), miner(1)];
     let refusal = ask(1, "metaworld/push-v3").await;
     assert!(refusal.message().contains("uid 1 is listed twice"), "{}", refusal.message());
+    replica.drain().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_timings_of_a_cycle_are_told_by_miner_and_environment() {
+    let deployment = Deployment::new(2).await;
+    let mut replica = deployment.start().await;
+    let cycle = replica.start_cycle().await.unwrap();
+    let mut timings = async |cycle_id| {
+        replica.client.list_timings(ListTimingsRequest { cycle_id }).await.map(|answer| answer.into_inner().timings)
+    };
+    assert_eq!(timings(None).await.unwrap(), []);
+    assert_eq!(timings(Some(99)).await.unwrap_err().code(), Code::NotFound);
+    let mut slow = 0.0;
+    replica
+        .play(
+            |task| match task.miner_uid {
+                0 => {
+                    slow += 1.0;
+                    TaskResult {
+                        policy_p50_seconds: Some(slow),
+                        policy_p99_seconds: Some(2.0 * slow),
+                        policy_max_seconds: Some(3.0 * slow),
+                        ..success(task)
+                    }
+                }
+                // The policy was never asked.
+                _ => TaskResult {
+                    policy_p50_seconds: Some(0.0),
+                    policy_p99_seconds: Some(0.0),
+                    policy_max_seconds: Some(0.0),
+                    ..failure(task)
+                },
+            },
+            4,
+        )
+        .await;
+    let done = replica.wait_for(cycle.id, "completed").await;
+    // One of the two was leased by a version that did not note it.
+    sqlx::query(
+        "UPDATE scheduling.tasks SET first_leased_at = CASE episode WHEN 0 THEN created_at + interval '7 s' END",
+    )
+    .execute(&mut deployment.postgres().await)
+    .await
+    .unwrap();
+    let timings =
+        replica.client.list_timings(ListTimingsRequest { cycle_id: Some(done.id) }).await.unwrap().into_inner().timings;
+    let tell = |t: &Timing| (t.miner_uid, t.episodes, t.policy_p50_seconds, t.policy_p99_seconds, t.policy_max_seconds);
+    assert_eq!(timings.iter().map(tell).collect::<Vec<_>>(), [(0, 2, 1.5, 3.0, 6.0), (1, 2, 0.0, 0.0, 0.0)]);
+    for timing in &timings {
+        assert_eq!(timing.env_id, "metaworld/push-v3");
+        let parts = (timing.policy_seconds, timing.simulation_seconds, timing.render_seconds, timing.queue_seconds);
+        assert_eq!((timing.duration_seconds, parts), (1.0, (0.5, 0.25, 0.125, 0.0625)));
+        assert_eq!(timing.waiting_seconds, 7.0);
+    }
     replica.drain().await;
 }
 

@@ -6,9 +6,10 @@ mod cycles_support;
 
 use std::{sync::atomic::Ordering, time::Duration};
 
-use cycles_support::{Deployment, failure, neighbours::HOTKEYS, reason, success};
+use cycles_support::{Deployment, Replica, failure, neighbours::HOTKEYS, reason, success};
 use kinitro_proto::scheduling::v1::{
-    GetEvaluationMetricsRequest, GetStatusRequest, ListEnvironmentsRequest, ListMinersRequest,
+    CancelCycleRequest, Cycle, GetEvaluationMetricsRequest, GetStatusRequest, ListEnvironmentsRequest,
+    ListMinersRequest,
 };
 use kinitro_scheduling::Config;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -51,6 +52,85 @@ async fn a_cycle_that_scoring_refuses_is_kept_and_scored_after_a_restart() {
     deployment.script.refuse(None);
     let mut replica = deployment.start().await;
     replica.wait_for(cycle.id, "completed").await;
+    replica.drain().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cycle_that_scoring_refuses_can_be_cancelled_and_the_next_one_starts() {
+    let deployment = Deployment::new(1).await;
+    let mut replica = deployment.start().await;
+    deployment.script.refuse(Some(Status::invalid_argument("a number is not finite")));
+    deployment.script.hold.send_replace(true);
+    let cycle = replica.start_cycle().await.unwrap();
+    replica.play(success, 2).await;
+    deployment.script.asked_to_score().await;
+    let cancel = CancelCycleRequest { cycle_id: cycle.id };
+    let refusal = replica.client.cancel_cycle(cancel).await.unwrap_err();
+    assert_eq!((refusal.code(), reason(&refusal).as_str()), (Code::FailedPrecondition, "CYCLE_BEING_SCORED"));
+
+    deployment.script.hold.send_replace(false);
+    let cancelled = loop {
+        match replica.client.cancel_cycle(cancel).await {
+            Ok(cycle) => break cycle.into_inner(),
+            Err(refusal) => assert_eq!(reason(&refusal), "CYCLE_BEING_SCORED"),
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    assert_eq!((cancelled.status.as_str(), cancelled.tasks_completed), ("cancelled", 2));
+    assert!(!cancelled.secret.is_empty(), "it has ended");
+    let refusal = replica.client.cancel_cycle(cancel).await.unwrap_err();
+    assert_eq!(reason(&refusal), "CYCLE_NOT_RUNNING");
+
+    deployment.script.refuse(None);
+    let next = replica.start_cycle().await.unwrap();
+    replica.play(success, 2).await;
+    replica.wait_for(next.id, "completed").await;
+    assert_eq!(replica.cycle(Some(cycle.id)).await.unwrap().status, "cancelled");
+    replica.drain().await;
+}
+
+/// Cancels in spite of being told that scoring is being asked at this moment.
+async fn cancel(replica: &mut Replica, cycle_id: u64) -> Result<Cycle, Status> {
+    loop {
+        match replica.client.cancel_cycle(CancelCycleRequest { cycle_id }).await {
+            Err(refusal) if reason(&refusal) == "CYCLE_BEING_SCORED" => {}
+            answer => return answer.map(tonic::Response::into_inner),
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cycle_whose_scores_stand_although_nobody_heard_the_answer_is_not_cancelled() {
+    let deployment = Deployment::new(1).await;
+    let mut replica = deployment.start().await;
+    // Scoring commits, and its answer is lost.
+    deployment.script.scored_all.store(true, Ordering::SeqCst);
+    deployment.script.refuse(Some(Status::internal("the answer was lost")));
+    let cycle = replica.start_cycle().await.unwrap();
+    replica.play(success, 2).await;
+    deployment.script.asked_to_score().await;
+    let refusal = cancel(&mut replica, cycle.id).await.unwrap_err();
+    assert_eq!((refusal.code(), reason(&refusal).as_str()), (Code::FailedPrecondition, "CYCLE_SCORED"));
+    assert_eq!(replica.cycle(Some(cycle.id)).await.unwrap().status, "scoring");
+    deployment.script.refuse(None);
+    replica.wait_for(cycle.id, "completed").await;
+    replica.drain().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_nobody_knows_whether_a_cycle_is_scored_it_is_not_cancelled() {
+    let mut deployment = Deployment::new(1).await;
+    let mut replica = deployment.start().await;
+    deployment.script.refuse(Some(Status::internal("the answer was lost")));
+    let cycle = replica.start_cycle().await.unwrap();
+    replica.play(success, 2).await;
+    deployment.script.asked_to_score().await;
+    deployment.scoring.go_away().await;
+    let refusal = cancel(&mut replica, cycle.id).await.unwrap_err();
+    assert_eq!((refusal.code(), reason(&refusal).as_str()), (Code::Unavailable, "SCORING_UNAVAILABLE"));
+    deployment.scoring.come_back().await;
+    assert_eq!(cancel(&mut replica, cycle.id).await.unwrap().status, "cancelled");
     replica.drain().await;
 }
 

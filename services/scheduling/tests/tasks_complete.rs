@@ -147,12 +147,57 @@ async fn a_dead_letter_is_unreachable_only_if_every_attempt_was() {
         let attempt = attempts.entry(task.task_uuid.clone()).or_default();
         world.complete("a", vec![fault(&task, causes[which][*attempt])]).await;
         *attempt += 1;
+        // What was not reached waits for a while otherwise.
+        world.expire_leases().await;
     }
     let mut ended = Vec::new();
     for id in &order {
         ended.push(world.row(id).await.cause.unwrap());
     }
     assert_eq!(ended, ["policy_unreachable", "simulator", "executor"]);
+}
+
+#[tokio::test]
+async fn a_task_whose_policy_was_not_reached_is_pending_and_is_not_leased_again_at_once() {
+    let world = world().await;
+    world.cycle(1, 1, 2).await;
+    let tasks = world.lease("a", 2).await;
+    let results = vec![fault(&tasks[0], "policy_unreachable"), fault(&tasks[1], "executor")];
+    assert_eq!(world.complete("a", results).await.accepted, 2);
+    assert_eq!(world.row(&tasks[0].task_uuid).await.state, "pending");
+    for executor in ["a", "b"] {
+        let again = world.lease(executor, 10).await;
+        assert!(again.iter().all(|task| task.task_uuid == tasks[1].task_uuid), "{again:?}");
+    }
+    assert_eq!(world.tasks.reconcile().await.unwrap(), 0, "it is where it should be");
+    assert_eq!(world.heartbeat("a", &[&tasks[0]]).await, std::slice::from_ref(&tasks[0].task_uuid));
+    // When its time has come it is leased like any other, and its attempt was not lost but spent.
+    let idle: Vec<u64> =
+        world.pending().await.into_iter().filter(|entry| entry.1 == "\u{1}postponed").map(|e| e.2).collect();
+    let left = 600_000 - idle[0];
+    assert!(idle.len() == 1 && (1..=15_000).contains(&left), "{left} ms of the lease of 600 s are left");
+    world.expire_leases().await;
+    let again = world.lease("b", 10).await;
+    let again = again.iter().find(|task| task.task_uuid == tasks[0].task_uuid).unwrap();
+    assert_eq!((again.attempt, world.row(&again.task_uuid).await.cause.as_deref()), (2, Some("policy_unreachable")));
+    // The next time it waits longer.
+    world.complete("b", vec![fault(again, "policy_unreachable")]).await;
+    let idle: Vec<u64> =
+        world.pending().await.into_iter().filter(|entry| entry.1 == "\u{1}postponed").map(|e| e.2).collect();
+    assert!((15_001..=60_000).contains(&(600_000 - idle[0])), "{idle:?}");
+}
+
+#[tokio::test]
+async fn after_flushall_a_postponed_task_is_available_at_once() {
+    let redis = kinitro_stores::testing::private_redis().await;
+    let world = tasks_support::world_on(&kinitro_stores::testing::fresh_database().await, &redis.url()).await;
+    world.cycle(1, 1, 1).await;
+    let task = world.lease_one("a").await;
+    world.complete("a", vec![fault(&task, "policy_unreachable")]).await;
+    assert!(world.lease("a", 1).await.is_empty());
+    world.flushall().await;
+    assert_eq!(world.tasks.reconcile().await.unwrap(), 1);
+    assert_eq!(world.lease_one("a").await.attempt, 2);
 }
 
 #[tokio::test]
@@ -196,6 +241,56 @@ async fn a_bad_result_does_not_spoil_the_others_of_its_batch() {
     assert_eq!(response.errors.len(), 4);
     assert_eq!(world.row(&tasks[0].task_uuid).await.state, "assigned");
     assert_eq!(world.row(&tasks[3].task_uuid).await.state, "pending");
+}
+
+#[tokio::test]
+async fn the_timing_of_an_episode_is_stored_and_a_malformed_one_is_refused_by_field() {
+    let world = world().await;
+    world.cycle(1, 1, 3).await;
+    let tasks = world.lease("a", 3).await;
+    let timed = TaskResult {
+        simulation_seconds: Some(1.5),
+        render_seconds: Some(0.25),
+        queue_seconds: Some(0.125),
+        policy_p50_seconds: Some(0.05),
+        policy_p99_seconds: Some(0.07),
+        policy_max_seconds: Some(0.5),
+        ..success(&tasks[0])
+    };
+    let bad = TaskResult { policy_p99_seconds: Some(-0.07), ..success(&tasks[1]) };
+    // An executor of before does not know them.
+    let response = world.complete("a", vec![timed, bad, success(&tasks[2])]).await;
+    assert_eq!((response.accepted, response.rejected), (2, 1));
+    let words = format!("{}: policy_p99_seconds must be a finite number, 0 or more", tasks[1].task_uuid);
+    assert_eq!(response.errors, [words]);
+    let stored: Vec<Vec<Option<f64>>> = sqlx::query_scalar(
+        "SELECT ARRAY[simulation_seconds, render_seconds, queue_seconds,
+                      policy_p50_seconds, policy_p99_seconds, policy_max_seconds]
+           FROM scheduling.tasks ORDER BY id",
+    )
+    .fetch_all(&world.pool)
+    .await
+    .unwrap();
+    assert_eq!(stored[0], [1.5, 0.25, 0.125, 0.05, 0.07, 0.5].map(Some));
+    assert_eq!(stored[1], [None; 6]);
+    assert_eq!(stored[2], [None; 6]);
+}
+
+#[tokio::test]
+async fn the_first_lease_of_a_task_stays_its_first() {
+    let world = world().await;
+    world.cycle(1, 1, 1).await;
+    let first = async || -> Option<String> {
+        let sql = "SELECT first_leased_at::text FROM scheduling.tasks";
+        sqlx::query_scalar(sql).fetch_one(&world.pool).await.unwrap()
+    };
+    assert_eq!(first().await, None);
+    let task = world.lease_one("a").await;
+    let at = first().await;
+    assert!(at.is_some());
+    world.complete("a", vec![fault(&task, "executor")]).await;
+    world.lease_one("b").await;
+    assert_eq!(first().await, at);
 }
 
 #[tokio::test]

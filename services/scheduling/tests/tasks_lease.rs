@@ -197,6 +197,9 @@ async fn malformed_lease_requests_are_refused_by_field() {
     assert_eq!(refused(lease_request("a", 0)).await, "batch_size");
     assert_eq!(refused(lease_request("a", 101)).await, "batch_size");
     assert_eq!(refused(LeaseTasksRequest { wait_ms: 20_001, ..lease_request("a", 1) }).await, "wait_ms");
+    let full = |full_miner_uids: Vec<u32>| LeaseTasksRequest { full_miner_uids, ..lease_request("a", 1) };
+    assert_eq!(refused(full((0..1025).collect())).await, "full_miner_uids");
+    assert_eq!(refused(full(vec![65_536])).await, "full_miner_uids");
     let env_ids = vec!["no environment".to_owned()];
     assert_eq!(refused(LeaseTasksRequest { env_ids, ..lease_request("a", 1) }).await, "env_ids");
 }

@@ -172,3 +172,49 @@ async fn play(world: Arc<World>, i: usize) -> u32 {
     }
     counted
 }
+
+/// What is lost in Redis, and how many tasks of the twelve are queued again after a second look: those that are not completed.
+async fn is_healed_after_losing(what: &str, lose: redis::Cmd, world: World) {
+    let held = world.lease("a", 2).await;
+    world.complete("a", vec![success(&held[0])]).await;
+    let full = lease_request("b", 1);
+    let full = kinitro_proto::scheduling::v1::LeaseTasksRequest { full_miner_uids: vec![0], ..full };
+    assert!(world.tasks.lease(full).await.unwrap().tasks.is_empty(), "all is passed over now");
+    assert_eq!(world.tasks.reconcile().await.unwrap(), 0);
+    lose.exec_async(&mut world.redis().await).await.unwrap();
+    assert_eq!(world.tasks.reconcile().await.unwrap(), 0, "{what}: once is not enough");
+    assert_eq!(world.tasks.reconcile().await.unwrap(), 11, "{what}");
+    assert_eq!(world.tasks.reconcile().await.unwrap(), 0, "{what}");
+    let rest = world.lease("b", 100).await;
+    assert_eq!(rest.len(), 11, "{what}");
+    assert_eq!(world.complete("b", rest.iter().map(success).collect()).await.accepted, 11);
+    assert_eq!(world.queue.depth(&[]).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn a_loss_of_one_key_in_redis_is_found_and_healed() {
+    for kind in ["passed", "entries", "work"] {
+        let world = world().await;
+        world.cycle(1, 1, 12).await;
+        let mut lose = redis::cmd("DEL");
+        lose.arg(world.key(kind));
+        is_healed_after_losing(kind, lose, world).await;
+    }
+    let world = world().await;
+    world.cycle(1, 1, 12).await;
+    let mut lose = redis::cmd("XTRIM");
+    lose.arg(world.key("work")).arg("MAXLEN").arg(4);
+    is_healed_after_losing("the trimmed stream", lose, world).await;
+}
+
+#[tokio::test]
+async fn an_environment_that_fell_out_of_the_list_is_put_back() {
+    let world = world().await;
+    world.cycle(1, 1, 3).await;
+    let mut lose = redis::cmd("DEL");
+    lose.arg(world.key("").split(":metaworld").next().unwrap().trim_end_matches(':').to_owned() + ":environments");
+    lose.exec_async(&mut world.redis().await).await.unwrap();
+    assert!(world.lease("a", 3).await.is_empty());
+    assert_eq!(world.tasks.reconcile().await.unwrap(), 0);
+    assert_eq!(world.lease("a", 3).await.len(), 3);
+}

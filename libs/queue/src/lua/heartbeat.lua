@@ -1,13 +1,21 @@
 -- Starts the lease time anew for what the executor holds.
--- KEYS: executors by time. ARGV: group, prefix of the work streams, prefix of the indexes, executor, then environment and
--- packed task ids by turns. Answers a letter for each task: k kept, w waiting, o held by another one, a absent.
-local group, work_prefix, index_prefix, executor = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+-- What nobody holds because its lease expired and was passed over it holds again: the caller knows that the executor leased it last.
+-- KEYS: executors by time. ARGV: group, prefix of the work streams, prefix of the indexes, prefix of the passed over, executor, then
+-- environment and packed task ids by turns. Answers a letter for each task: k kept, w waiting, o held by another one, a absent.
+local group, work_prefix, index_prefix, passed_prefix, executor = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 
 local time = redis.call('TIME')
 redis.call('ZADD', KEYS[1], time[1] * 1000 + math.floor(time[2] / 1000), executor)
 
 local answer = {}
-for at = 5, #ARGV, 2 do
+-- Whether the entry had been passed over and is claimed now.
+local function reclaimed(stream, passed, entry)
+  local ms, sequence = string.match(entry, '^(%d+)-(%d+)$')
+  if redis.call('ZREM', passed, ms .. '-' .. string.format('%010d', sequence)) == 0 then return false end
+  return #redis.call('XCLAIM', stream, group, executor, 0, entry, 'FORCE', 'JUSTID') == 1
+end
+
+for at = 6, #ARGV, 2 do
   local stream, index, packed = work_prefix .. ARGV[at], index_prefix .. ARGV[at], ARGV[at + 1]
   local tasks, kept = {}, {}
   for from = 1, #packed, 16 do tasks[#tasks + 1] = string.sub(packed, from, from + 15) end
@@ -17,7 +25,8 @@ for at = 5, #ARGV, 2 do
     if entries[i] then
       local pending = redis.pcall('XPENDING', stream, group, entries[i], entries[i], 1)
       if pending.err or #pending == 0 then
-        state = 'w'
+        local again = not pending.err and reclaimed(stream, passed_prefix .. ARGV[at], entries[i])
+        state = again and 'k' or 'w'
       elseif pending[1][2] == executor then
         state = 'k'
         kept[#kept + 1] = entries[i]

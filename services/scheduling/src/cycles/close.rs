@@ -202,10 +202,11 @@ impl Cycles {
         Ok(())
     }
 
-    /// running → cancelled. Its results stay stored and nothing is scored.
+    /// running or scoring → cancelled. Its results stay stored. A cycle that scoring has scored is not cancelled, whatever scheduling heard
+    /// of it: its weights stand.
     pub async fn cancel(&self, id: CycleId) -> Result<CycleRow, CycleError> {
         let cycle = find_cycle(&self.pool, Which::Id(id)).await?.ok_or(CycleError::NotFound)?;
-        let cancelled = sqlx::query!(
+        let mut cancelled = sqlx::query!(
             "UPDATE scheduling.cycles
                 SET state = 'cancelled', closed_at = clock_timestamp(), completed_at = clock_timestamp()
               WHERE id = $1 AND state = 'running'",
@@ -214,14 +215,46 @@ impl Cycles {
         .execute(&self.pool)
         .await?
         .rows_affected();
-        let now = find_cycle(&self.pool, Which::Id(id)).await?.ok_or(CycleError::NotFound)?;
         if cancelled == 0 {
-            return Err(CycleError::NotRunning { id, state: now.state });
+            cancelled = self.cancel_unscored(&cycle).await?;
+        }
+        let now = find_cycle(&self.pool, Which::Id(id)).await?.ok_or(CycleError::NotFound)?;
+        match now.cycle_state() {
+            _ if cancelled > 0 => {}
+            CycleState::Scoring => return Err(CycleError::BeingScored(id)),
+            _ => return Err(CycleError::NotRunning { id, state: now.state }),
         }
         self.sweep_cancelled(&now).await?;
         tracing::info!(cycle_id = cycle.id, "cycle cancelled");
         self.publish_cancelled(&now).await;
         self.closed.notify_one();
         Ok(now)
+    }
+
+    /// scoring → cancelled, unless scoring has scored the cycle: its answer may have been lost, or could not be written down here. The row
+    /// is locked from the question until the end, so that nobody has it scored meanwhile; while somebody does, nothing is cancelled.
+    async fn cancel_unscored(&self, cycle: &CycleRow) -> Result<u64, CycleError> {
+        let mut lock = self.pool.begin().await?;
+        let ours = sqlx::query!(
+            "SELECT id FROM scheduling.cycles WHERE id = $1 AND state = 'scoring' FOR UPDATE SKIP LOCKED",
+            cycle.id
+        )
+        .fetch_optional(&mut *lock)
+        .await?;
+        if ours.is_none() {
+            return Ok(0);
+        }
+        if self.is_scored(cycle).await.map_err(|status| CycleError::ScoringUnavailable(status.to_string()))? {
+            return Err(CycleError::Scored(cycle.cycle_id()));
+        }
+        let cancelled = sqlx::query!(
+            "UPDATE scheduling.cycles SET state = 'cancelled', completed_at = clock_timestamp() WHERE id = $1",
+            cycle.id
+        )
+        .execute(&mut *lock)
+        .await?
+        .rows_affected();
+        lock.commit().await?;
+        Ok(cancelled)
     }
 }

@@ -1,4 +1,4 @@
-//! A cycle as a whole: running → scoring → completed or timed out; or running → cancelled.
+//! A cycle as a whole: running → scoring → completed or timed out; or running or scoring → cancelled.
 //!
 //! Each transition is one guarded statement in Postgres, so it happens once however many replicas try. Between transitions
 //! everything that is still to be done can be read from the rows, so whoever looks next goes on, after a restart too.

@@ -9,11 +9,11 @@ use std::time::Duration;
 
 use kinitro_domain::CycleState;
 use kinitro_proto::scoring::v1::{
-    Cycle, MinerIdentity, ScoreCycleRequest, Tally, scoring_service_client::ScoringServiceClient,
+    Cycle, GetScoresRequest, MinerIdentity, ScoreCycleRequest, Tally, scoring_service_client::ScoringServiceClient,
 };
 use sqlx::{PgConnection, Postgres, Transaction};
 use tokio_util::sync::CancellationToken;
-use tonic::{Code, Status};
+use tonic::{Code, Request, Status};
 use tracing::Instrument as _;
 
 use super::{
@@ -23,6 +23,7 @@ use super::{
 use crate::{
     database::{CycleRow, unsigned, unsigned32},
     error::CycleError,
+    server::SCORING_LIMIT,
     views::timestamp,
 };
 
@@ -30,6 +31,9 @@ use crate::{
 const AFTER_REFUSAL: Duration = Duration::from_secs(60);
 /// The answer repeats the tallies as details: the largest cycle stays below this.
 const MAX_ANSWER_BYTES: usize = 64 << 20;
+
+/// How long an operator waits for scoring to say whether it has a cycle.
+const QUESTION_LIMIT: Duration = Duration::from_secs(10);
 
 /// What came of one try.
 #[derive(Debug)]
@@ -83,7 +87,23 @@ impl Cycles {
     async fn call_scoring(&self, request: ScoreCycleRequest) -> Result<(), Status> {
         let mut client = ScoringServiceClient::with_interceptor(self.scoring.clone(), kinitro_chassis::propagate)
             .max_decoding_message_size(MAX_ANSWER_BYTES);
+        // Said to scoring too: it gives up before Postgres ends the lock of a process that stands still, and somebody else may cancel.
+        let mut request = Request::new(request);
+        request.set_timeout(SCORING_LIMIT);
         client.score_cycle(request).await.map(|_| ())
+    }
+
+    /// Whether scoring has the cycle, whatever became of its answer.
+    pub(super) async fn is_scored(&self, cycle: &CycleRow) -> Result<bool, Status> {
+        let mut client = ScoringServiceClient::with_interceptor(self.scoring.clone(), kinitro_chassis::propagate)
+            .max_decoding_message_size(MAX_ANSWER_BYTES);
+        let mut request = Request::new(GetScoresRequest { cycle_id: Some(unsigned(cycle.id)) });
+        request.set_timeout(QUESTION_LIMIT);
+        match client.get_scores(request).await {
+            Ok(_) => Ok(true),
+            Err(status) if status.code() == Code::NotFound => Ok(false),
+            Err(status) => Err(status),
+        }
     }
 
     /// scoring → completed or timed out, with the totals over all cycles in the same transaction.
@@ -136,17 +156,30 @@ impl Cycles {
     }
 }
 
-/// Whether to try again soon or seldom. Never: a cycle is not dropped.
+/// Whether to try again soon or seldom. A cycle is never dropped; an operator may cancel it unless scoring has it.
 fn refused(status: &Status) -> Attempt {
     metrics::counter!("kinitro_scorings_failed_total", "code" => format!("{:?}", status.code())).increment(1);
     let permanent = matches!(
         status.code(),
-        Code::InvalidArgument | Code::AlreadyExists | Code::FailedPrecondition | Code::Unimplemented | Code::OutOfRange
+        Code::InvalidArgument | Code::FailedPrecondition | Code::Unimplemented | Code::OutOfRange
     );
     let (code, message) = (status.code(), status.message());
-    if permanent {
-        let retry_seconds = AFTER_REFUSAL.as_secs();
-        tracing::error!(?code, message, retry_seconds, "scoring refuses the cycle; no cycle starts until it is scored");
+    let retry_seconds = AFTER_REFUSAL.as_secs();
+    if status.code() == Code::AlreadyExists {
+        tracing::error!(
+            message,
+            retry_seconds,
+            "scoring has this cycle with other tallies, and its weights stand; no cycle starts until the two agree: find out which of the \
+             databases is not the one that scored it, e.g. because it was restored from a backup"
+        );
+        Attempt::Failed { pause: Some(AFTER_REFUSAL) }
+    } else if permanent {
+        tracing::error!(
+            ?code,
+            message,
+            retry_seconds,
+            "scoring refuses the cycle; no cycle starts until it is scored or cancelled"
+        );
         Attempt::Failed { pause: Some(AFTER_REFUSAL) }
     } else {
         tracing::warn!(?code, message, "scoring was not reached; the cycle waits for it");

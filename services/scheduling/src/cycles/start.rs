@@ -9,7 +9,7 @@ use sqlx::{Postgres, Transaction};
 
 use super::Cycles;
 use crate::{
-    config::{Config, MAX_EPISODES_PER_ENV},
+    config::{Config, MAX_EPISODES_PER_ENV, at_most},
     database::{CycleRow, Which, find_cycle, unsigned},
     error::CycleError,
     miners::{Evaluable, evaluable},
@@ -43,6 +43,10 @@ impl Plan {
         if environments.is_empty() {
             return Err(CycleError::NoEnvironments);
         }
+        at_most(environments.len()).map_err(|problem| CycleError::Invalid {
+            field: "env_ids",
+            problem: format!("names {problem}: name fewer"),
+        })?;
         if !(1..=MAX_EPISODES_PER_ENV).contains(&episodes_per_env) {
             let problem = format!("must be 1 to {MAX_EPISODES_PER_ENV}, or 0 for the configured number");
             return Err(CycleError::Invalid { field: "episodes_per_env", problem });
@@ -256,6 +260,16 @@ mod tests {
                 assert_eq!(uids, [3, 9]);
             }
         }
+    }
+
+    #[test]
+    fn more_environments_than_can_be_scored_are_refused() {
+        let named = |count: usize| (0..count).map(|i| format!("metaworld/e{i}").parse().expect("valid")).collect();
+        assert!(Plan::new(named(64), 1).is_ok());
+        let refusal = Plan::new(named(65), 1).expect_err("too many");
+        assert_eq!(refusal.reason(), "INVALID_ARGUMENT");
+        let words = "env_ids names 65 environments, and a cycle can be scored over at most 64: name fewer";
+        assert_eq!(refusal.to_string(), words);
     }
 
     #[test]

@@ -1,12 +1,12 @@
 //! Tasks that used all their attempts: to be looked at, and to be played again.
 
-use kinitro_domain::{EpisodeSeed, MinerUid, TaskId};
+use kinitro_domain::{EpisodeSeed, TaskId};
 use kinitro_proto::scheduling::v1::{
     DeadLetter, ListDeadLettersRequest, ListDeadLettersResponse, RequeueDeadLettersRequest, RequeueDeadLettersResponse,
 };
 use uuid::Uuid;
 
-use super::{MAX_BATCH, NewTask, TaskError, Tasks, at_most, env_id_of, fair_order};
+use super::{MAX_BATCH, NewTask, TaskError, Tasks, at_most, env_id_of, fair_order, uid_of};
 
 impl Tasks {
     /// The dead letters of a cycle, newest first, at most 1000.
@@ -107,7 +107,7 @@ pub(super) fn task(id: Uuid, uid: i32, env_id: &str, episode: i32, seed: i64) ->
     let corrupt = |field: &str| TaskError::Corrupt(format!("task {id} has an impossible {field}"));
     Ok(NewTask {
         id: TaskId(id),
-        uid: MinerUid(u16::try_from(uid).map_err(|_| corrupt("uid"))?),
+        uid: uid_of(id, uid)?,
         env_id: env_id_of(id, env_id)?,
         episode: u32::try_from(episode).map_err(|_| corrupt("episode"))?,
         seed: EpisodeSeed(u32::try_from(seed).map_err(|_| corrupt("seed"))?),

@@ -6,10 +6,10 @@ use kinitro_domain::{EnvId, TaskId};
 use kinitro_proto::scheduling::v1::{
     HeartbeatRequest, HeartbeatResponse, Lease, ReleaseTasksRequest, ReleaseTasksResponse,
 };
-use kinitro_queue::Holding;
+use kinitro_queue::{Entry, Holding};
 use uuid::Uuid;
 
-use super::{MAX_BATCH, TaskError, Tasks, at_most, env_id_of, executor_id};
+use super::{MAX_BATCH, TaskError, Tasks, at_most, env_id_of, executor_id, uid_of};
 
 impl Tasks {
     /// Keeps leases alive. Lost is a lease whose attempt is not the current one, whose task is not open any more, or that another
@@ -62,7 +62,7 @@ impl Tasks {
                 SET state = 'pending', released = released + 1, executor_id = NULL
                FROM unnest($1::uuid[], $2::integer[]) AS given (id, attempt)
               WHERE t.id = given.id AND t.state = 'assigned' AND t.attempt = given.attempt AND t.executor_id = $3
-          RETURNING t.id, t.env_id",
+          RETURNING t.id, t.env_id, t.uid",
             &ids,
             &attempts,
             executor.as_str(),
@@ -71,7 +71,8 @@ impl Tasks {
         .await?;
         let mut released = Vec::with_capacity(rows.len());
         for row in rows {
-            released.push((TaskId(row.id), env_id_of(row.id, &row.env_id)?));
+            let (env_id, uid) = (env_id_of(row.id, &row.env_id)?, uid_of(row.id, row.uid)?);
+            released.push(Entry { task_id: TaskId(row.id), env_id, uid });
         }
         self.give_back(&executor, &released).await;
         metrics::counter!("kinitro_tasks_released_total").increment(released.len() as u64);

@@ -1,7 +1,7 @@
 //! Creating tasks: rows by `COPY`, then entries in the queue.
 
-use kinitro_domain::{CycleId, EnvId, TaskId};
-use kinitro_queue::Staged;
+use kinitro_domain::CycleId;
+use kinitro_queue::{Entry, Staged};
 use sqlx::PgConnection;
 
 use super::{NewTask, TaskError, Tasks};
@@ -43,7 +43,7 @@ impl Tasks {
     /// Writes tasks to Redis beside the queue, while their rows are still being written: [`publish`](Self::publish) makes them available
     /// after the commit, or nobody does. None when Redis is away.
     pub async fn stage(&self, tasks: &[NewTask]) -> Option<Staged> {
-        match self.queue.stage(keys(tasks)).await {
+        match self.queue.stage(entries(tasks)).await {
             Ok(staged) => Some(staged),
             Err(error) => {
                 tracing::warn!(%error, "tasks could not be staged");
@@ -69,7 +69,7 @@ impl Tasks {
     ///
     /// [`TaskError::Queue`].
     pub async fn enqueue(&self, tasks: &[NewTask]) -> Result<u64, TaskError> {
-        let added = self.queue.enqueue(&keys(tasks)).await?;
+        let added = self.queue.enqueue(&entries(tasks)).await?;
         self.arrived(added);
         Ok(added)
     }
@@ -82,8 +82,8 @@ impl Tasks {
     }
 }
 
-fn keys(tasks: &[NewTask]) -> Vec<(TaskId, EnvId)> {
-    tasks.iter().map(|task| (task.id, task.env_id.clone())).collect()
+fn entries(tasks: &[NewTask]) -> Vec<Entry> {
+    tasks.iter().map(|task| Entry { task_id: task.id, env_id: task.env_id.clone(), uid: task.uid }).collect()
 }
 
 fn too_large(field: &'static str) -> TaskError {

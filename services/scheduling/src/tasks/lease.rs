@@ -1,9 +1,10 @@
 //! Leasing: from the queue, then one statement that raises the attempts and tells what to play.
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, num::NonZeroU32, time::Duration};
 
-use kinitro_domain::{EnvId, ExecutorId, TaskId};
+use kinitro_domain::{EnvId, ExecutorId, MinerUid, TaskId};
 use kinitro_proto::scheduling::v1::{LeaseTasksRequest, LeaseTasksResponse, Task};
+use kinitro_queue::{Entry, LeaseRequest, Resume};
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -12,11 +13,14 @@ use super::{DeadTask, TaskError, Tasks, at_most, executor_id};
 const DEFAULT_BATCH: u32 = 10;
 const MAX_LEASE: u32 = 100;
 const MAX_ENVIRONMENTS: usize = 1000;
+const MAX_FULL_MINERS: usize = 1024;
 const MAX_WAIT: Duration = Duration::from_secs(20);
 /// While somebody waits for work, Redis is asked this often for what came in through other replicas or expired.
 const POLL: Duration = Duration::from_millis(200);
-/// How often a lease is tried again at once when all that came were entries of tasks that are not open any more.
-const STALE_ROUNDS: usize = 20;
+/// How often, and for how long, a lease is tried again at once when all that came were entries of tasks that are not open any more, or of
+/// full miners with more behind them.
+const ROUNDS: usize = 20;
+const SEARCH: Duration = Duration::from_secs(1);
 
 impl Tasks {
     /// Leases up to `batch_size` tasks; waits up to `wait_ms` for the first.
@@ -38,18 +42,34 @@ impl Tasks {
                     problem: format!("has an entry that is no environment: {error}"),
                 }
             })?;
+        at_most("full_miner_uids", request.full_miner_uids.len(), MAX_FULL_MINERS)?;
+        let full = request.full_miner_uids.iter().map(|uid| u16::try_from(*uid).map(MinerUid));
+        let full: Vec<MinerUid> = full.collect::<Result<_, _>>().map_err(|_| TaskError::Invalid {
+            field: "full_miner_uids",
+            problem: format!("has an entry that is no uid: the largest is {}", u16::MAX),
+        })?;
         let wait = Duration::from_millis(u64::from(request.wait_ms));
         if wait > MAX_WAIT {
             let problem = format!("must be at most {}", MAX_WAIT.as_millis());
             return Err(TaskError::Invalid { field: "wait_ms", problem });
         }
 
+        let mut wanted = LeaseRequest {
+            env_ids: &env_ids,
+            count: count as usize,
+            lease: self.settings.lease,
+            full: &full,
+            max_per_miner: NonZeroU32::new(request.max_per_miner),
+            resume: None,
+        };
         let until = Instant::now() + wait;
         loop {
             let arrival = self.arrivals.notified();
             tokio::pin!(arrival);
             arrival.as_mut().enable();
-            let (tasks, waiting) = self.lease_now(&executor, &env_ids, count as usize).await?;
+            // Where a search ran out of time, the next one goes on.
+            let (tasks, waiting, resume) = self.lease_now(&executor, wanted).await?;
+            wanted.resume = resume;
             let left = until.saturating_duration_since(Instant::now());
             if !tasks.is_empty() || left.is_zero() || self.draining.is_cancelled() {
                 return Ok(LeaseTasksResponse {
@@ -66,22 +86,28 @@ impl Tasks {
         }
     }
 
+    /// What there is, how many tasks wait, and where to go on when the search was not finished.
     async fn lease_now(
         &self,
         executor: &ExecutorId,
-        env_ids: &[EnvId],
-        count: usize,
-    ) -> Result<(Vec<Task>, u64), TaskError> {
-        let mut waiting = 0;
-        for _ in 0..STALE_ROUNDS {
-            let batch = self.queue.lease(executor, env_ids, count, self.settings.lease).await?;
+        mut wanted: LeaseRequest<'_>,
+    ) -> Result<(Vec<Task>, u64, Option<Resume>), TaskError> {
+        let (mut waiting, begun) = (0, Instant::now());
+        for round in 0..ROUNDS {
+            if round > 0 && (self.draining.is_cancelled() || begun.elapsed() > SEARCH) {
+                break;
+            }
+            let batch = self.queue.lease(executor, wanted).await?;
             waiting = batch.waiting;
+            wanted.resume = batch.cut_short;
             if batch.leased.is_empty() {
+                if batch.cut_short.is_some() {
+                    continue;
+                }
                 break;
             }
             let redelivered = batch.leased.iter().filter(|leased| leased.redelivered).count();
-            let held: Vec<(TaskId, EnvId)> =
-                batch.leased.into_iter().map(|leased| (leased.task_id, leased.env_id)).collect();
+            let held: Vec<Entry> = batch.leased.into_iter().map(|leased| leased.entry).collect();
             let tasks = match self.assign(executor, &held).await {
                 Ok(tasks) => tasks,
                 Err(error) => {
@@ -94,19 +120,20 @@ impl Tasks {
             metrics::counter!("kinitro_tasks_redelivered_total").increment(redelivered as u64);
             metrics::gauge!("kinitro_queue_depth").set(waiting as f64);
             if !tasks.is_empty() {
-                return Ok((tasks, waiting));
+                return Ok((tasks, waiting, None));
             }
         }
-        Ok((Vec::new(), waiting))
+        Ok((Vec::new(), waiting, wanted.resume))
     }
 
     /// Writes the leases into Postgres and drops from the queue what cannot be leased. Keeps the order.
-    async fn assign(&self, executor: &ExecutorId, held: &[(TaskId, EnvId)]) -> Result<Vec<Task>, TaskError> {
-        let mut ids: Vec<Uuid> = held.iter().map(|(id, _)| id.0).collect();
+    async fn assign(&self, executor: &ExecutorId, held: &[Entry]) -> Result<Vec<Task>, TaskError> {
+        let mut ids: Vec<Uuid> = held.iter().map(|entry| entry.task_id.0).collect();
         ids.sort_unstable();
         let rows = sqlx::query!(
             r#"UPDATE scheduling.tasks
                   SET state = 'assigned',
+                      first_leased_at = coalesce(first_leased_at, now()),
                       attempt = attempt + 1,
                       executor_id = $2,
                       cause = CASE WHEN state = 'assigned' THEN 'lease_lost' ELSE cause END
@@ -146,10 +173,14 @@ impl Tasks {
             tasks.insert(row.id, task);
         }
         if tasks.len() < held.len() {
-            let unleased: Vec<_> = held.iter().filter(|(id, _)| !tasks.contains_key(&id.0)).cloned().collect();
+            let unleased: Vec<_> = held
+                .iter()
+                .filter(|entry| !tasks.contains_key(&entry.task_id.0))
+                .map(|entry| (entry.task_id, entry.env_id.clone()))
+                .collect();
             self.drop_unleased(&unleased).await?;
         }
-        Ok(held.iter().filter_map(|(id, _)| tasks.remove(&id.0)).collect())
+        Ok(held.iter().filter_map(|entry| tasks.remove(&entry.task_id.0)).collect())
     }
 
     /// Tasks of the queue that are not open any more, or whose last attempt's lease expired.

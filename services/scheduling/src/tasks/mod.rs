@@ -8,6 +8,8 @@
 //!
 //! - Redis lacks an open task (a crash between commit and enqueue, `FLUSHALL`): [`Tasks::reconcile`] enqueues it again.
 //! - Redis has a task that is not open any more: the next lease finds that out in Postgres and drops it, as does the reconciler.
+//! - Redis lost a part of what it had: the reconciler finds environments whose keys do not belong together any more, forgets them in Redis,
+//!   and enqueues their tasks again.
 //! - Redis is away while results come in: they are recorded and accepted; the two cases above clean up.
 //!
 //! # Who may write
@@ -18,6 +20,8 @@
 //!
 //! While a task waits for another attempt, `cause` and `error` are those of the last one, with one exception: `cause` is
 //! `policy_unreachable` only if *every* attempt of it ended so, because such a dead letter may count against the miner.
+//!
+//! A task whose policy was not reached is not leased again at once: see `fault`. It is pending meanwhile, and Redis knows when it is due.
 //!
 //! # Lock order
 //!
@@ -39,10 +43,14 @@ mod report;
 mod snapshot;
 mod stats;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use kinitro_domain::{CycleId, EnvId, EpisodeSeed, ExecutorId, MinerUid, TaskId};
-use kinitro_queue::{Event, EventBus, EventKind, WorkQueue};
+use kinitro_queue::{Entry, Event, EventBus, EventKind, WorkQueue};
 use sqlx::PgPool;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -69,6 +77,8 @@ pub struct Tasks {
     arrivals: Arc<Notify>,
     /// The queue ran empty, or a task became a dead letter, here.
     completed: Arc<Notify>,
+    /// Environments that the last comparison found torn in Redis.
+    torn: Arc<Mutex<BTreeSet<EnvId>>>,
     draining: CancellationToken,
 }
 
@@ -107,6 +117,7 @@ impl Tasks {
             snapshots: snapshot::Snapshots::default(),
             arrivals: Arc::default(),
             completed: Arc::default(),
+            torn: Arc::default(),
             draining: CancellationToken::new(),
         }
     }
@@ -146,7 +157,7 @@ impl Tasks {
     }
 
     /// Makes tasks available again that are pending in Postgres. Redis may be away: then their old lease has to expire first.
-    async fn give_back(&self, executor: &ExecutorId, tasks: &[(TaskId, EnvId)]) {
+    async fn give_back(&self, executor: &ExecutorId, tasks: &[Entry]) {
         if tasks.is_empty() {
             return;
         }
@@ -203,7 +214,7 @@ impl DeadTask {
         Ok(Self {
             id: TaskId(id),
             cycle_id: CycleId(cycle_id.unsigned_abs()),
-            uid: MinerUid(u16::try_from(uid).map_err(|_| TaskError::Corrupt(format!("task {id} has uid {uid}")))?),
+            uid: uid_of(id, uid)?,
             env_id: env_id_of(id, env_id)?,
             cause: cause.unwrap_or_default(),
         })
@@ -212,6 +223,10 @@ impl DeadTask {
 
 fn env_id_of(id: Uuid, text: &str) -> Result<EnvId, TaskError> {
     text.parse().map_err(|error| TaskError::Corrupt(format!("task {id}: {error}")))
+}
+
+fn uid_of(id: Uuid, uid: i32) -> Result<MinerUid, TaskError> {
+    u16::try_from(uid).map(MinerUid).map_err(|_| TaskError::Corrupt(format!("task {id} has uid {uid}")))
 }
 
 fn executor_id(text: String) -> Result<ExecutorId, TaskError> {

@@ -1,9 +1,10 @@
 //! Brings Redis back into line with Postgres.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, sync::PoisonError, time::Duration};
 
 use futures::{StreamExt as _, TryStreamExt as _};
 use kinitro_domain::{EnvId, TaskId};
+use kinitro_queue::{Condition, Eviction};
 use uuid::Uuid;
 
 use super::{NewTask, TaskError, Tasks, dead_letters::task, fair_order};
@@ -15,13 +16,20 @@ pub(super) const ACTIVE: Duration = Duration::from_secs(60);
 
 impl Tasks {
     /// Enqueues what is open in Postgres and absent from Redis (a crash between commit and enqueue, `FLUSHALL`), in fair order, and drops
-    /// from Redis what is not open any more. Any number of replicas may do it at any time. Answers how many were enqueued.
+    /// from Redis what is not open any more. An environment of which Redis lost a part is forgotten there when two comparisons in a row
+    /// found that, and enqueued anew. Any number of replicas may do it at any time. Answers how many were enqueued.
     ///
     /// # Errors
     ///
     /// [`TaskError::Database`], [`TaskError::Queue`].
     pub async fn reconcile(&self) -> Result<u64, TaskError> {
-        let mut missing = self.missing().await?;
+        let (mut missing, open) = self.missing().await?;
+        let (torn, cleared) = self.audit(open).await?;
+        if cleared {
+            missing = self.missing().await?.0;
+        }
+        // Beside entries that are still there, others of the same tasks would be leased twice.
+        missing.retain(|task| !torn.contains(&task.env_id));
         fair_order(&mut missing);
         let enqueued = self.enqueue(&missing).await?;
         if enqueued > 0 {
@@ -35,7 +43,54 @@ impl Tasks {
         Ok(enqueued)
     }
 
-    async fn missing(&self) -> Result<Vec<NewTask>, TaskError> {
+    /// Says so when Redis may drop keys of the queue, or may not tell whether.
+    ///
+    /// # Errors
+    ///
+    /// [`TaskError::Queue`].
+    pub async fn warn_of_eviction(&self) -> Result<(), TaskError> {
+        let remedy = "start redis with `--maxmemory-policy noeviction`";
+        match self.queue.eviction().await? {
+            Eviction::Harmless => {}
+            Eviction::AnyKey(policy) => {
+                tracing::error!(
+                    policy,
+                    remedy,
+                    "redis drops keys of the work queue when its memory is full; tasks will be played twice"
+                );
+            }
+            Eviction::Unknown => {
+                tracing::warn!(remedy, "redis does not say whether it drops keys when its memory is full")
+            }
+        }
+        Ok(())
+    }
+
+    /// The environments of which Redis lost a part, found for the first time; and whether others were cleared, found for the second.
+    async fn audit(&self, mut env_ids: BTreeSet<EnvId>) -> Result<(BTreeSet<EnvId>, bool), TaskError> {
+        env_ids.extend(self.queue.environments().await?);
+        let before = self.torn.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let (mut torn, mut cleared) = (BTreeSet::new(), false);
+        for env_id in env_ids {
+            match self.queue.audit(&env_id, before.contains(&env_id)).await? {
+                Condition::Whole => {}
+                Condition::Torn => {
+                    tracing::warn!(%env_id, "redis lost a part of this environment's work");
+                    torn.insert(env_id);
+                }
+                Condition::Cleared => {
+                    metrics::counter!("kinitro_queue_cleared_total").increment(1);
+                    tracing::error!(%env_id, "redis lost a part of this environment's work; all of it is queued again");
+                    cleared = true;
+                }
+            }
+        }
+        *self.torn.lock().unwrap_or_else(PoisonError::into_inner) = torn.clone();
+        Ok((torn, cleared))
+    }
+
+    /// What the queue does not have, and the environments that have open tasks.
+    async fn missing(&self) -> Result<(Vec<NewTask>, BTreeSet<EnvId>), TaskError> {
         let mut pages = sqlx::query!(
             "SELECT t.id, t.uid, t.env_id, t.episode, t.seed
                FROM scheduling.tasks t JOIN scheduling.cycles c ON c.id = t.cycle_id
@@ -45,14 +100,15 @@ impl Tasks {
         .map_err(TaskError::from)
         .map(|row| row.and_then(|row| task(row.id, row.uid, &row.env_id, row.episode, row.seed)))
         .try_chunks(PAGE);
-        let mut missing = Vec::new();
+        let (mut missing, mut open) = (Vec::new(), BTreeSet::new());
         while let Some(page) = pages.next().await {
             let page = page.map_err(|error| error.1)?;
             let keys: Vec<(TaskId, EnvId)> = page.iter().map(|task| (task.id, task.env_id.clone())).collect();
+            open.extend(keys.iter().map(|(_, env_id)| env_id.clone()));
             let absent = self.queue.missing(&keys).await?;
             missing.extend(absent.into_iter().map(|position| page[position].clone()));
         }
-        Ok(missing)
+        Ok((missing, open))
     }
 
     async fn drop_stale(&self) -> Result<u64, TaskError> {

@@ -29,11 +29,17 @@ pub(super) async fn record(
                 score = r.score, total_reward = r.total_reward, timesteps = r.timesteps,
                 trajectory_hash = r.trajectory_hash,
                 duration_seconds = r.duration_seconds, policy_seconds = r.policy_seconds,
+                simulation_seconds = r.simulation_seconds, render_seconds = r.render_seconds, queue_seconds = r.queue_seconds,
+                policy_p50_seconds = r.policy_p50_seconds, policy_p99_seconds = r.policy_p99_seconds,
+                policy_max_seconds = r.policy_max_seconds,
                 verification_passed = r.verification_passed, verification_score = r.verification_score
            FROM unnest($2::uuid[], $3::text[], $4::text[], $5::text[], $6::float8[], $7::float8[], $8::integer[],
-                       $9::text[], $10::float8[], $11::float8[], $12::boolean[], $13::float8[])
+                       $9::text[], $10::float8[], $11::float8[], $12::boolean[], $13::float8[],
+                       $15::float8[], $16::float8[], $17::float8[], $18::float8[], $19::float8[], $20::float8[])
                 AS r (id, verdict, cause, error, score, total_reward, timesteps,
-                      trajectory_hash, duration_seconds, policy_seconds, verification_passed, verification_score)
+                      trajectory_hash, duration_seconds, policy_seconds, verification_passed, verification_score,
+                      simulation_seconds, render_seconds, queue_seconds,
+                      policy_p50_seconds, policy_p99_seconds, policy_max_seconds)
           WHERE t.id = r.id
             AND (t.state IN ('pending', 'assigned')
                  OR (t.state = 'failed' AND t.cause IS DISTINCT FROM 'cycle_closed' AND t.cycle_id = ANY($14)))
@@ -52,6 +58,12 @@ pub(super) async fn record(
         &column(reports, |report| report.verification_passed) as _,
         &column(reports, |report| report.verification_score) as _,
         dead_letters_of,
+        &column(reports, |report| report.simulation_seconds) as _,
+        &column(reports, |report| report.render_seconds) as _,
+        &column(reports, |report| report.queue_seconds) as _,
+        &column(reports, |report| report.policy_p50_seconds) as _,
+        &column(reports, |report| report.policy_p99_seconds) as _,
+        &column(reports, |report| report.policy_max_seconds) as _,
     )
     .fetch_all(executor)
     .await?;

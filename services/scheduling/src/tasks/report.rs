@@ -23,6 +23,12 @@ pub(super) struct Report {
     pub(super) trajectory_hash: Option<String>,
     pub(super) duration_seconds: f64,
     pub(super) policy_seconds: f64,
+    pub(super) simulation_seconds: Option<f64>,
+    pub(super) render_seconds: Option<f64>,
+    pub(super) queue_seconds: Option<f64>,
+    pub(super) policy_p50_seconds: Option<f64>,
+    pub(super) policy_p99_seconds: Option<f64>,
+    pub(super) policy_max_seconds: Option<f64>,
     pub(super) verification_passed: Option<bool>,
     pub(super) verification_score: Option<f64>,
 }
@@ -40,6 +46,12 @@ impl Report {
             ("total_reward", result.total_reward, false),
             ("duration_seconds", result.duration_seconds, true),
             ("policy_seconds", result.policy_seconds, true),
+            ("simulation_seconds", result.simulation_seconds.unwrap_or(0.0), true),
+            ("render_seconds", result.render_seconds.unwrap_or(0.0), true),
+            ("queue_seconds", result.queue_seconds.unwrap_or(0.0), true),
+            ("policy_p50_seconds", result.policy_p50_seconds.unwrap_or(0.0), true),
+            ("policy_p99_seconds", result.policy_p99_seconds.unwrap_or(0.0), true),
+            ("policy_max_seconds", result.policy_max_seconds.unwrap_or(0.0), true),
             ("verification_score", result.verification_score.unwrap_or(0.0), false),
         ];
         for (field, value, positive) in finite {
@@ -64,6 +76,12 @@ impl Report {
             trajectory_hash: Some(hash).filter(|hash| !hash.is_empty()),
             duration_seconds: result.duration_seconds,
             policy_seconds: result.policy_seconds,
+            simulation_seconds: result.simulation_seconds,
+            render_seconds: result.render_seconds,
+            queue_seconds: result.queue_seconds,
+            policy_p50_seconds: result.policy_p50_seconds,
+            policy_p99_seconds: result.policy_p99_seconds,
+            policy_max_seconds: result.policy_max_seconds,
             verification_passed: result.verification_passed,
             verification_score: result.verification_score,
         })
@@ -153,6 +171,22 @@ mod tests {
             assert!(Report::check(TaskResult { verification_score: Some(number), ..result() }).is_err());
         }
         assert!(Report::check(TaskResult { duration_seconds: -1.0, ..result() }).is_err());
+        type Field = fn(&mut TaskResult) -> &mut Option<f64>;
+        let fields: [(&str, Field); 6] = [
+            ("simulation_seconds", |result| &mut result.simulation_seconds),
+            ("render_seconds", |result| &mut result.render_seconds),
+            ("queue_seconds", |result| &mut result.queue_seconds),
+            ("policy_p50_seconds", |result| &mut result.policy_p50_seconds),
+            ("policy_p99_seconds", |result| &mut result.policy_p99_seconds),
+            ("policy_max_seconds", |result| &mut result.policy_max_seconds),
+        ];
+        for (name, field) in fields {
+            for number in [f64::NAN, f64::INFINITY, -1e-9] {
+                let mut bad = result();
+                *field(&mut bad) = Some(number);
+                assert_eq!(Report::check(bad), Err(format!("{name} must be a finite number, 0 or more")));
+            }
+        }
         assert!(Report::check(TaskResult { timesteps: u32::MAX, ..result() }).is_err());
         assert!(Report::check(TaskResult { attempt: u32::MAX, ..result() }).is_err());
         assert!(Report::check(TaskResult { trajectory_hash: "xyz".to_owned(), ..result() }).is_err());

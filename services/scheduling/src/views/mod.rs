@@ -5,6 +5,7 @@ mod environments;
 mod metrics;
 mod miners;
 mod status;
+mod timings;
 
 use kinitro_proto::scheduling::v1::CycleSummary;
 use prost_types::Timestamp;

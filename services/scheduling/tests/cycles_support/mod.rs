@@ -168,6 +168,12 @@ fn result(task: &Task) -> TaskResult {
         timesteps: 100,
         duration_seconds: 1.0,
         policy_seconds: 0.5,
+        simulation_seconds: Some(0.25),
+        render_seconds: Some(0.125),
+        queue_seconds: Some(0.0625),
+        policy_p50_seconds: Some(0.004),
+        policy_p99_seconds: Some(0.009),
+        policy_max_seconds: Some(0.01),
         ..TaskResult::default()
     }
 }

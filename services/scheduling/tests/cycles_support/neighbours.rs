@@ -59,6 +59,8 @@ pub struct Script {
     pub stale: AtomicBool,
     /// Scoring answers with this instead of scoring.
     pub refusal: Mutex<Option<Status>>,
+    /// Scoring has scored the cycles it was asked for, whatever it answered.
+    pub scored_all: AtomicBool,
     /// While it is true, scoring holds its answers back.
     pub hold: watch::Sender<bool>,
     /// Every request that scoring got, the refused ones too.
@@ -117,8 +119,12 @@ impl ScoringService for Scoring {
         Err(Status::unimplemented("scheduling does not ask"))
     }
 
-    async fn get_scores(&self, _: Request<GetScoresRequest>) -> Result<Response<Scores>, Status> {
-        Err(Status::unimplemented("scheduling does not ask"))
+    async fn get_scores(&self, request: Request<GetScoresRequest>) -> Result<Response<Scores>, Status> {
+        let cycle_id = request.into_inner().cycle_id.ok_or_else(|| Status::invalid_argument("of which cycle?"))?;
+        match self.0.scored_all.load(Ordering::SeqCst) {
+            true => Ok(Response::new(Scores { cycle_id, ..Scores::default() })),
+            false => Err(Status::not_found("it was not scored")),
+        }
     }
 }
 

@@ -143,11 +143,23 @@ impl World {
         }
     }
 
+    /// Every pending entry of the first environment: its id, who holds it, for how many ms nothing was heard, deliveries.
+    pub async fn pending(&self) -> Vec<(String, String, u64, u64)> {
+        let mut list = redis::cmd("XPENDING");
+        list.arg(self.key("work")).arg("executors").arg("-").arg("+").arg(1000);
+        list.query_async(&mut self.redis().await).await.unwrap()
+    }
+
+    /// The key of this kind of the first environment.
+    pub fn key(&self, kind: &str) -> String {
+        format!("{}:{kind}:{}", self.prefix, ENVIRONMENTS[0])
+    }
+
     pub async fn flushall(&self) {
         redis::cmd("FLUSHALL").exec_async(&mut self.redis().await).await.unwrap();
     }
 
-    async fn redis(&self) -> redis::aio::MultiplexedConnection {
+    pub async fn redis(&self) -> redis::aio::MultiplexedConnection {
         redis::Client::open(&*self.redis_url).unwrap().get_multiplexed_async_connection().await.unwrap()
     }
 
