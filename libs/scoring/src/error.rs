@@ -26,7 +26,7 @@ pub enum Error {
     /// There is nothing to compare on.
     #[error("there are no environments: a cycle needs at least one")]
     NoEnvironments,
-    /// More environments than a tally table holds, or than the scheme can count the subsets of.
+    /// More environments than masks have bits.
     #[error("{count} environments are more than the {limit} that can be scored: evaluate fewer of them in a cycle")]
     TooManyEnvironments {
         /// How many there are.
@@ -104,4 +104,12 @@ pub enum Error {
     /// A parameter of the scheme is out of its range.
     #[error("pareto_temperature must be finite and greater than 0, not {0}")]
     Temperature(f64),
+    /// A floor is no success rate that somebody could be above.
+    #[error("the floor of {env_id} must be at least 0 and less than 1, not {floor}")]
+    Floor {
+        /// The environment.
+        env_id: EnvId,
+        /// The floor.
+        floor: f64,
+    },
 }

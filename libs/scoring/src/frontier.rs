@@ -3,9 +3,14 @@
 //! ε-dominance is not transitive: with three miners or more, each can be dominated by another one in a ring, and then
 //! the frontier is empty. That is what the published rule says, and it is published as such.
 
-use ndarray::{ArrayView1, Zip};
+use std::cmp::Reverse;
 
-use crate::Tallies;
+use ndarray::{Array2, ArrayView1, Zip};
+
+use crate::{
+    Tallies,
+    ranks::{Ranks, Tallied},
+};
 
 const MIN_TOLERANCE: f64 = 0.01;
 const MAX_TOLERANCE: f64 = 0.20;
@@ -47,16 +52,53 @@ pub fn dominates(a: ArrayView1<'_, f64>, b: ArrayView1<'_, f64>, tolerances: Arr
     never_below & once_above
 }
 
+/// Of every miner, by index, whom it ε-dominates, ascending.
+pub fn dominance(tallies: &Tallies) -> Vec<Vec<usize>> {
+    let ranks = Ranks::of(tallies);
+    let margins = Margins::of(tallies, &ranks);
+    let miners = 0..tallies.miners().len();
+    miners.clone().map(|a| miners.clone().filter(|&b| margins.dominates(a, b)).collect()).collect()
+}
+
 /// Indices of the miners that nobody ε-dominates, ascending. It can be empty (see the module).
 pub fn pareto_frontier(tallies: &Tallies) -> Vec<usize> {
-    let tolerances = tolerances(tallies);
-    let tolerances = ArrayView1::from(&tolerances);
+    frontier_by(tallies, &Ranks::of(tallies))
+}
+
+pub(crate) fn frontier_by(tallies: &Tallies, ranks: &Ranks) -> Vec<usize> {
+    let margins = Margins::of(tallies, ranks);
     let miners = 0..tallies.miners().len();
-    miners
-        .clone()
-        .filter(|&miner| {
-            let rates = tallies.rates_of(miner);
-            !miners.clone().any(|other| dominates(tallies.rates_of(other), rates, tolerances))
-        })
-        .collect()
+    // Who is good in many environments is asked first, as it dominates most of the others.
+    let mut strongest: Vec<usize> = miners.clone().collect();
+    strongest.sort_by_cached_key(|&miner| Reverse(ranks.sum(miner)));
+    miners.filter(|&miner| !strongest.iter().any(|&other| margins.dominates(other, miner))).collect()
+}
+
+/// [`dominates`] for every pair, by ranks: both of its conditions are of the form "the rate of *a* reaches a bound that
+/// *b* sets".
+struct Margins<'a> {
+    ranks: &'a Ranks,
+    /// The least rate that is not below a miner's by more than ε.
+    least: Array2<u16>,
+    /// The least rate that is above a miner's by more than ε.
+    above: Array2<u16>,
+}
+
+impl<'a> Margins<'a> {
+    fn of(tallies: &Tallies, ranks: &'a Ranks) -> Self {
+        let tolerances = tolerances(tallies);
+        let tolerance = |column: usize| tolerances[tallies.columns()[column]];
+        let least = ranks.bounds(|column, a, b| rate(a) >= rate(b) - tolerance(column));
+        let above = ranks.bounds(|column, a, b| rate(a) > rate(b) + tolerance(column));
+        Self { ranks, least, above }
+    }
+
+    fn dominates(&self, a: usize, b: usize) -> bool {
+        self.ranks.reach_all(a, &self.least, b) && self.ranks.reach(a, &self.above, b) != 0
+    }
+}
+
+/// As in [`Tallies::rate`].
+fn rate((successes, counted): Tallied) -> f64 {
+    if counted == 0 { 0.0 } else { f64::from(successes) / f64::from(counted) }
 }

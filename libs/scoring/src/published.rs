@@ -1,26 +1,20 @@
-//! `published-1`: first-commit thresholds and subset winners, as published.
-//!
-//! Order is by the block of the first commitment, then by uid. A later miner beats an earlier one on a set of
-//! environments when it exceeds the earlier one's threshold in every one of them; otherwise the earlier one holds the
-//! set. The winner of a set beats everybody else on it. Miners with equal blocks each count as the earlier one when
-//! they are tested, so several of them can pass: the first in the order takes the set. Nobody needs to win a set: *a*
-//! can be beaten by *c* alone while *c* does not beat *b*.
+//! `published-1`: first-commit thresholds and subset winners, as published. Order, winners and equal blocks are as in
+//! `contest`; this module has the thresholds.
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
     Error, MinerScore, Scores, SubsetPoints, Tallies,
-    frontier::pareto_frontier,
-    subsets::{Family, MAX_TABLE_ENVIRONMENTS},
+    contest::{measured_contest, most_operations},
+    frontier::frontier_by,
+    ranks::Ranks,
+    subsets::Counted,
     weights::softmax,
 };
 
 /// In hundredths.
 const MIN_GAP: u128 = 2;
 const MAX_GAP: u128 = 10;
-
-/// The most environments whose subsets are counted exactly.
-pub const MAX_COUNTED_ENVIRONMENTS: usize = MAX_TABLE_ENVIRONMENTS;
 
 /// The parameters of `published-1`. What the rule fixes is no parameter: z = 1.5, gaps from 0.02 to 0.10, ε from 0.01
 /// to 0.20.
@@ -40,26 +34,43 @@ impl Published1 {
         if valid { Ok(()) } else { Err(Error::Temperature(self.pareto_temperature)) }
     }
 
-    /// Scores a cycle of at most [`MAX_COUNTED_ENVIRONMENTS`] environments.
+    /// Scores a cycle. Points are exact whenever they can be counted with a bounded amount of work, and always over at most
+    /// 20 environments; else they are estimates with a standard error.
     pub fn score(&self, tallies: &Tallies) -> Result<Scores, Error> {
+        Ok(self.measured_score(tallies)?.0)
+    }
+
+    /// Most operations that [`Self::measured_score`] can name, whatever the tallies. Besides the tallies, scoring takes at
+    /// most 64 MiB of memory.
+    pub fn most_operations(miners: usize, environments: usize) -> u64 {
+        most_operations(miners, environments)
+    }
+
+    /// [`Self::score`], and the operations that the points took: the same number on every machine.
+    pub fn measured_score(&self, tallies: &Tallies) -> Result<(Scores, u64), Error> {
         self.validate()?;
-        let count = tallies.environments().len();
-        if count > MAX_COUNTED_ENVIRONMENTS {
-            return Err(Error::TooManyEnvironments { count, limit: MAX_COUNTED_ENVIRONMENTS });
-        }
-        let points = subset_points(tallies, self.weight_scheme);
+        let ranks = Ranks::of(tallies);
+        let (counted, operations) = subset_points(tallies, &ranks, self.weight_scheme);
+        let points: Vec<u128> = counted.iter().map(|counted| counted.points).collect();
         let weights = softmax(&points, self.pareto_temperature);
-        let frontier = pareto_frontier(tallies);
-        Ok(Scores {
+        let frontier = frontier_by(tallies, &ranks);
+        let scores = Scores {
             pareto_frontier: frontier.into_iter().map(|miner| tallies.miners()[miner].uid).collect(),
             miners: tallies
                 .miners()
                 .iter()
-                .zip(points)
+                .zip(counted)
                 .zip(weights)
-                .map(|((miner, points), weight)| MinerScore { uid: miner.uid, points, weight })
+                .map(|((miner, Counted { points, standard_error }), weight)| MinerScore {
+                    uid: miner.uid,
+                    points,
+                    standard_error,
+                    weight,
+                })
                 .collect(),
-        })
+            burn: None,
+        };
+        Ok((scores, operations))
     }
 }
 
@@ -93,38 +104,9 @@ fn exceeds_threshold((successes, counted): (u32, u32), (earlier_successes, earli
 }
 
 /// Points of every miner, by index.
-fn subset_points(tallies: &Tallies, worth: SubsetPoints) -> Vec<u128> {
-    let environments = tallies.environments().len();
-    let miners = tallies.miners();
-    // The environments in which `later` exceeds the threshold of `earlier`.
-    let exceeds = |later: usize, earlier: usize| {
-        let pairs = tallies.results_of(later).into_iter().zip(tallies.results_of(earlier));
-        pairs.enumerate().fold(0_u64, |mask, (environment, (later, earlier))| {
-            mask | u64::from(exceeds_threshold(*later, *earlier)) << environment
-        })
-    };
-
-    let order = tallies.by_seniority();
-    let mut points = vec![0; miners.len()];
-    let mut start = 0;
-    // Whole groups of equal blocks at a time: only within one can two miners pass on the same set.
-    for group in order.chunk_by(|a, b| miners[*a].first_commit_block == miners[*b].first_commit_block) {
-        let earlier = &order[..start];
-        let not_earlier = &order[start..];
-        let mut taken = Family::empty(environments);
-        for &candidate in group {
-            let within =
-                earlier.iter().fold((1 << environments) - 1, |mask, &earlier| mask & exceeds(candidate, earlier));
-            let others = not_earlier.iter().filter(|other| **other != candidate);
-            let outside: Vec<u64> = others.map(|&other| exceeds(other, candidate)).collect();
-            let mut won = Family::inside_but_outside(environments, within, &outside);
-            won.remove(&taken);
-            points[candidate] = won.points(worth);
-            taken.insert(&won);
-        }
-        start += group.len();
-    }
-    points
+fn subset_points(tallies: &Tallies, ranks: &Ranks, worth: SubsetPoints) -> (Vec<Counted>, u64) {
+    let thresholds = ranks.bounds(|_, later, earlier| exceeds_threshold(later, earlier));
+    measured_contest(tallies, worth, |_| u64::MAX, |later, earlier| ranks.reach(later, &thresholds, earlier))
 }
 
 #[cfg(test)]

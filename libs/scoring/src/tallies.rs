@@ -50,6 +50,8 @@ pub struct Tallies {
     rates: Array2<f64>,
     /// Successes and episodes that count.
     results: Array2<(u32, u32)>,
+    /// By the names of the environments.
+    columns: Vec<usize>,
 }
 
 impl Tallies {
@@ -96,6 +98,7 @@ impl Tallies {
         });
         Ok(Self {
             rates: outcomes.map(Outcomes::success_rate),
+            columns: columns.into_values().collect(),
             results: outcomes.map(|outcomes| (outcomes.successes(), outcomes.counted())),
             miners,
             environments,
@@ -134,14 +137,15 @@ impl Tallies {
         self.results[(miner, environment)].1
     }
 
-    /// One miner's success rates over the environments.
-    pub(crate) fn rates_of(&self, miner: usize) -> ArrayView1<'_, f64> {
-        self.rates.row(miner)
-    }
-
     /// One miner's successes and episodes that count, over the environments.
     pub(crate) fn results_of(&self, miner: usize) -> ArrayView1<'_, (u32, u32)> {
         self.results.row(miner)
+    }
+
+    /// The columns by the names of their environments: bits of masks are in this order, so that nothing depends on the
+    /// order in which environments were given.
+    pub(crate) fn columns(&self) -> &[usize] {
+        &self.columns
     }
 
     /// Indices of the miners by the block of their first commitment, then by uid.

@@ -4,7 +4,7 @@
 mod support;
 
 use kinitro_domain::{BlockNumber, MinerUid, Outcome, Outcomes};
-use kinitro_pareto::{Miner, SubsetPoints, Tallies, Tally};
+use kinitro_pareto::{Miner, SubsetPoints, Tallies, Tally, dominance, dominates, pareto_frontier, tolerances};
 use proptest::prelude::*;
 use support::{env_id, score, weights};
 
@@ -86,7 +86,7 @@ fn enumerate(tallies: &Tallies, worth: SubsetPoints) -> Vec<u128> {
 
 proptest! {
     #[test]
-    fn counting_equals_enumeration(field in field(8, 10), worth in worth()) {
+    fn counting_equals_enumeration(field in field(12, 14), worth in worth()) {
         let tallies = field.tallies();
         prop_assert_eq!(support::points(&score(&tallies, worth, 1.0)), enumerate(&tallies, worth));
     }
@@ -140,13 +140,47 @@ proptest! {
     }
 
     #[test]
-    fn the_order_of_the_environments_changes_nothing(field in field(8, 8), worth in worth(), turn in 0_usize..8) {
+    fn the_order_of_the_environments_changes_nothing(field in field(8, 40), worth in worth(), turn in 0_usize..40) {
         let mut turned = field.clone();
         for row in &mut turned.outcomes {
             let turn = turn % row.len();
             row.rotate_left(turn);
         }
         prop_assert_eq!(score(&turned.tallies(), worth, 1.0), score(&field.tallies(), worth, 1.0));
+    }
+
+    /// A miner that comes last and is nowhere better than one that came before.
+    #[test]
+    fn a_dominated_latecomer_changes_nobodys_wins(
+        field in field(8, 40), worth in worth(), model in any::<prop::sample::Index>(), fallen in any::<u64>(),
+    ) {
+        let model = model.index(field.miners.len());
+        let before = support::points(&score(&field.tallies(), worth, 1.0));
+        let mut joined = field.clone();
+        joined.miners.push(Miner { uid: MinerUid(1000), first_commit_block: BlockNumber(7) });
+        let worse = |(environment, outcomes): (usize, &Outcomes)| -> Outcomes {
+            let fails = |outcome: &Outcome| *outcome == Outcome::Success && fallen >> environment & 1 == 1;
+            outcomes.as_slice().iter().map(|outcome| if fails(outcome) { Outcome::Failure } else { *outcome }).collect()
+        };
+        joined.outcomes.push(field.outcomes[model].iter().enumerate().map(worse).collect());
+        let after = support::points(&score(&joined.tallies(), worth, 1.0));
+        prop_assert_eq!(after.split_last(), Some((&0, &before[..])));
+    }
+
+    #[test]
+    fn dominance_by_ranks_is_dominance_by_rates(field in field(12, 12)) {
+        let tallies = field.tallies();
+        let tolerances = tolerances(&tallies);
+        let rates = |miner: usize| -> Vec<f64> {
+            (0..tallies.environments().len()).map(|environment| tallies.rate(miner, environment)).collect()
+        };
+        let found = dominance(&tallies);
+        for (a, dominated) in found.iter().enumerate() {
+            let by_rates = |b: &usize| dominates((&rates(a)).into(), (&rates(*b)).into(), (&tolerances).into());
+            prop_assert_eq!(dominated, &(0..found.len()).filter(by_rates).collect::<Vec<_>>());
+        }
+        let free = |miner: &usize| found.iter().all(|dominated| !dominated.contains(miner));
+        prop_assert_eq!(pareto_frontier(&tallies), (0..found.len()).filter(free).collect::<Vec<_>>());
     }
 
     #[test]

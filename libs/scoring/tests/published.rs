@@ -34,6 +34,19 @@ fn a_specialist_keeps_its_environment_and_a_generalist_takes_the_rest() {
 }
 
 #[test]
+fn each_specialist_gets_one_point_and_the_generalist_gets_four() {
+    // Three later specialists take their own environments; the sets of two and of three are nobody's but the generalist's.
+    let tallies =
+        table(100, &[(1, 1, &[60, 60, 60]), (2, 2, &[95, 10, 10]), (3, 3, &[10, 95, 10]), (4, 4, &[10, 10, 95])]);
+    let by = |worth| points(&score(&tallies, worth, 1.0));
+    assert_eq!(by(SubsetPoints::Equal), [4, 1, 1, 1]);
+    assert_eq!(by(SubsetPoints::Linear), [9, 1, 1, 1]);
+    assert_eq!(by(SubsetPoints::Exponential), [10, 1, 1, 1]);
+    // Exponentially one environment is worth 1, and all three are worth 4.
+    assert_eq!([1, 2, 3].map(|size| SubsetPoints::Exponential.of(size)), [1, 2, 4]);
+}
+
+#[test]
 fn a_single_miner_takes_everything() {
     let scores = score(&table(50, &[(7, 1, &[0, 0, 0])]), SubsetPoints::Linear, 1.0);
     assert_eq!((points(&scores), weights(&scores)), (vec![12], vec![1.0]));
@@ -178,10 +191,17 @@ fn what_cannot_be_scored_is_refused_by_name() {
 }
 
 #[test]
-fn more_environments_than_can_be_counted_are_refused() {
-    let tallies = Tallies::new(vec![block(1, 1)], (0..21).map(env_id).collect(), []).unwrap();
-    let rule = Published1 { weight_scheme: SubsetPoints::Linear, pareto_temperature: 1.0 };
-    assert_eq!(rule.score(&tallies), Err(Error::TooManyEnvironments { count: 21, limit: 20 }));
+fn sixty_four_environments_are_counted_exactly() {
+    // The second is better in all environments but one: it wins every set without that one.
+    let second: Vec<u32> = (0..64).map(|environment| if environment == 7 { 10 } else { 45 }).collect();
+    let tallies = table(50, &[(1, 1, &[10; 64]), (2, 2, &second)]);
+    let by = |worth| points(&score(&tallies, worth, 1.0));
+    assert_eq!(by(SubsetPoints::Linear), [(64 << 63) - (63 << 62), 63 << 62]);
+    assert_eq!(by(SubsetPoints::Exponential), [3_u128.pow(63), (3_u128.pow(63) - 1) / 2]);
+    assert_eq!(by(SubsetPoints::Equal), [1 << 63, (1 << 63) - 1]);
+    let scores = score(&tallies, SubsetPoints::Linear, 1.0);
+    assert!(scores.miners.iter().all(|miner| miner.standard_error.is_none()));
+    assert_eq!(weights(&scores), [1.0, 0.0]);
 }
 
 #[test]

@@ -1,7 +1,10 @@
 //! The settings of the service.
 
+use std::collections::BTreeMap;
+
 use kinitro_chassis::postgres_url;
-use kinitro_pareto::{Published1, Scheme, SubsetPoints};
+use kinitro_domain::{EnvId, MinerUid};
+use kinitro_pareto::{Guarded1, Published1, Scheme, SubsetPoints};
 use serde::{Deserialize, Serialize};
 
 /// Settings; the variables are `KINITRO_SCHEDULER_<FIELD>`.
@@ -13,8 +16,14 @@ pub struct Config {
     pub database_url: String,
     /// Temperature of the softmax that turns points into weights; finite and greater than 0.
     pub pareto_temperature: f64,
-    /// The scheme that scores new cycles: `published-1`.
+    /// The scheme that scores new cycles: `published-1` or `guarded-1`.
     pub scheme: String,
+    /// For `guarded-1`: the success of somebody who does nothing useful, by environment, e.g.
+    /// `{"metaworld/push-v3":0.02}`; 0 where nothing is said. `kinitro env floor` measures it.
+    pub floors: BTreeMap<EnvId, f64>,
+    /// For `guarded-1`, which needs it: the uid that gets the whole weight when nobody earned any. The subnet must have
+    /// it, or the chain refuses the weights; the subnet owner's is the usual one.
+    pub burn_uid: Option<MinerUid>,
     /// What a subset of the environments is worth to its winner: `linear`, `exponential` or `equal`.
     pub weight_scheme: SubsetPoints,
 }
@@ -25,6 +34,8 @@ impl Default for Config {
             database_url: "postgres://kinitro@127.0.0.1:5432/kinitro".to_owned(),
             pareto_temperature: 1.0,
             scheme: "published-1".to_owned(),
+            floors: BTreeMap::new(),
+            burn_uid: None,
             weight_scheme: SubsetPoints::Linear,
         }
     }
@@ -39,12 +50,29 @@ impl Config {
 
     /// The scheme with its parameters.
     pub(crate) fn scheme(&self) -> Result<Scheme, String> {
-        let scheme = match self.scheme.as_str() {
-            "published-1" => Scheme::Published1(Published1 {
-                weight_scheme: self.weight_scheme,
-                pareto_temperature: self.pareto_temperature,
-            }),
-            other => return Err(format!("scheme `{other}` is unknown: expected published-1")),
+        let &Self { weight_scheme, pareto_temperature, burn_uid, .. } = self;
+        let floors = self.floors.clone();
+        let scheme = match (self.scheme.as_str(), burn_uid) {
+            ("published-1", None) if floors.is_empty() => {
+                Scheme::Published1(Published1 { weight_scheme, pareto_temperature })
+            }
+            ("published-1", _) => {
+                return Err(
+                    "floors and burn_uid have no effect under published-1: remove them, or set scheme to guarded-1"
+                        .to_owned(),
+                );
+            }
+            ("guarded-1", Some(burn_uid)) => {
+                Scheme::Guarded1(Guarded1 { weight_scheme, pareto_temperature, floors, burn_uid })
+            }
+            ("guarded-1", None) => {
+                return Err(
+                    "guarded-1 needs burn_uid, a uid of the subnet that gets the weight when nobody earned any: \
+                            set it, e.g. to the subnet owner's"
+                        .to_owned(),
+                );
+            }
+            (other, _) => return Err(format!("scheme `{other}` is unknown: expected published-1 or guarded-1")),
         };
         scheme.validate().map_err(|error| error.to_string())?;
         Ok(scheme)
@@ -73,6 +101,22 @@ mod tests {
             assert!(error.is_err_and(|error| error.starts_with("pareto_temperature")));
         }
         let error = Config { scheme: "published-2".to_owned(), ..config }.validate();
-        assert_eq!(error, Err("scheme `published-2` is unknown: expected published-1".to_owned()));
+        assert_eq!(error, Err("scheme `published-2` is unknown: expected published-1 or guarded-1".to_owned()));
+    }
+
+    #[test]
+    fn guarded_1_needs_a_burn_uid_and_floors_that_are_rates() {
+        let floors = |floor| BTreeMap::from([("metaworld/push-v3".parse().expect("valid"), floor)]);
+        let with = |scheme: &str, floor, burn_uid| {
+            Config { scheme: scheme.to_owned(), floors: floors(floor), burn_uid, ..Config::default() }.validate()
+        };
+        assert_eq!(with("guarded-1", 0.02, Some(MinerUid(0))), Ok(()));
+        assert!(with("guarded-1", 0.02, None).is_err_and(|error| error.contains("needs burn_uid")));
+        for floor in [-0.1, 1.0, f64::NAN] {
+            assert!(
+                with("guarded-1", floor, Some(MinerUid(0))).is_err_and(|error| error.contains("metaworld/push-v3"))
+            );
+        }
+        assert!(with("published-1", 0.02, None).is_err_and(|error| error.starts_with("floors")));
     }
 }

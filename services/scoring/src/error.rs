@@ -16,6 +16,9 @@ pub enum Error {
     /// A migration failed.
     #[error("scoring: the schema could not be brought up to date: {0}")]
     Migrate(#[from] sqlx::migrate::MigrateError),
+    /// There is nothing to replay.
+    #[error("scoring: cycle {0} was not scored; `kinitro db status` shows the newest")]
+    UnknownCycle(u64),
     /// The server could not be set up.
     #[error("scoring: {0}")]
     Chassis(#[from] kinitro_chassis::ChassisError),

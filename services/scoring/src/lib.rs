@@ -12,7 +12,9 @@
 mod config;
 mod error;
 mod input;
+mod replay;
 mod rpc;
+mod statistics;
 mod store;
 
 use std::time::Duration;
@@ -21,6 +23,7 @@ pub use config::Config;
 pub use error::Error;
 use kinitro_chassis::{GrpcServer, MAX_MESSAGE_BYTES, Supervisor, postgres_url};
 use kinitro_proto::scoring::v1::scoring_service_server::ScoringServiceServer;
+pub use replay::{Difference, Replay, replay};
 use sqlx::{
     Connection as _, PgConnection,
     postgres::{PgConnectOptions, PgPoolOptions},
@@ -56,6 +59,7 @@ pub async fn migrate(database_url: &str) -> Result<(), Error> {
 pub async fn start(config: Config, listener: TcpListener, supervisor: &Supervisor) -> Result<(), Error> {
     config.validate().map_err(Error::Config)?;
     let scheme = config.scheme().map_err(Error::Config)?;
+    let name = scheme.name();
     let options: PgConnectOptions = postgres_url(&config.database_url)?.parse()?;
     let pool = PgPoolOptions::new()
         .max_connections(MAX_CONNECTIONS)
@@ -71,6 +75,6 @@ pub async fn start(config: Config, listener: TcpListener, supervisor: &Superviso
             Box::pin(async move { store.probe().await })
         })
         .serve(listener, supervisor)?;
-    tracing::info!(scheme = scheme.name(), "scoring started");
+    tracing::info!(scheme = name, "scoring started");
     Ok(())
 }

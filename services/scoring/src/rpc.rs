@@ -1,6 +1,6 @@
 //! The calls of `scoring.proto`.
 
-use std::time::Instant;
+use std::{sync::Arc, time::Instant};
 
 use kinitro_chassis::{ErrorCode, status, status_with};
 use kinitro_pareto::Scheme;
@@ -13,27 +13,33 @@ use tonic::{Request, Response, Status};
 
 use crate::{
     input::{Input, Invalid},
+    statistics,
     store::{Store, StoreError},
 };
 
 /// The service: a store, and the scheme for new cycles.
 pub(crate) struct Scoring {
     store: Store,
-    scheme: Scheme,
+    scheme: Arc<Scheme>,
 }
 
 impl Scoring {
     pub fn new(store: Store, scheme: Scheme) -> Self {
         describe_counter!("kinitro_weights_published_total", "weight vectors computed and stored");
         describe_histogram!("kinitro_scoring_seconds", "time to compute the scores of one cycle");
-        Self { store, scheme }
+        Self { store, scheme: Arc::new(scheme) }
     }
 
     /// Scores the cycle and stores the result, unless another call did so first.
     async fn score(&self, input: Input) -> Result<Input, Status> {
-        let (scheme, begin) = (self.scheme, Instant::now());
-        let scored = tokio::task::spawn_blocking(move || scheme.score(&input.tallies).map(|scores| (input, scores)));
-        let (input, scores) = scored
+        let (scheme, begin) = (self.scheme.clone(), Instant::now());
+        let scored = tokio::task::spawn_blocking(move || {
+            scheme.score(&input.tallies).map(|scores| {
+                let statistics = statistics::of(&input.tallies, &scores);
+                (input, scores, statistics)
+            })
+        });
+        let (input, scores, statistics) = scored
             .await
             .map_err(|error| {
                 tracing::error!(%error, "the scheme did not finish");
@@ -42,14 +48,18 @@ impl Scoring {
             .map_err(|error| invalid(Invalid::from(error)))?;
         let seconds = begin.elapsed().as_secs_f64();
         histogram!("kinitro_scoring_seconds").record(seconds);
-        if self.store.insert(&input, &scheme, &scores).await.map_err(unavailable)? {
-            counter!("kinitro_weights_published_total", "scheme" => scheme.name()).increment(1);
+        if self.store.insert(&input, &self.scheme, &scores, &statistics).await.map_err(unavailable)? {
+            let scheme = self.scheme.name();
+            counter!("kinitro_weights_published_total", "scheme" => scheme).increment(1);
+            if let Some(burn_uid) = scores.burn {
+                tracing::warn!(cycle_id = input.cycle.id, %burn_uid, "nobody earned anything: the whole weight is burnt");
+            }
             tracing::info!(
                 cycle_id = input.cycle.id,
                 block_number = input.cycle.block_number,
                 miners = scores.miners.len(),
                 environments = input.tallies.environments().len(),
-                scheme = scheme.name(),
+                scheme,
                 seconds,
                 "cycle scored"
             );
@@ -118,7 +128,7 @@ fn unavailable(error: StoreError) -> Status {
             "DATABASE_UNAVAILABLE",
             "scoring cannot reach its tables in postgres; try again",
         ),
-        StoreError::Failed(_) | StoreError::Parameters(_) => {
+        StoreError::Failed(_) | StoreError::Parameters(_) | StoreError::Statistics(_) => {
             status(ErrorCode::Internal, "DATABASE_FAILED", "a query failed; see the log of scoring")
         }
     }

@@ -2,7 +2,8 @@
 //! that wrote them, so that every answer about a cycle is the same. Times are microseconds since 1970 in queries;
 //! doubles are `double precision` both ways and keep their bits.
 
-use kinitro_pareto::{Scheme, Scores};
+use kinitro_domain::MinerUid;
+use kinitro_pareto::{Scheme, Scores, wilson};
 use kinitro_proto::scoring::v1 as proto;
 use prost::Message as _;
 use prost_types::{Struct, Timestamp, Value, value::Kind};
@@ -22,6 +23,9 @@ pub(crate) enum StoreError {
     /// The scheme's parameters cannot be written as JSON.
     #[error("the parameters of the scheme cannot be stored: {0}")]
     Parameters(#[from] serde_json::Error),
+    /// The stored statistics cannot be read.
+    #[error("the stored statistics are damaged: {0}")]
+    Statistics(#[from] prost::DecodeError),
 }
 
 impl From<sqlx::Error> for StoreError {
@@ -75,15 +79,23 @@ impl Store {
 
     /// Stores a scored cycle, unless it is stored already: then nothing changes and the answer is false. Of two calls
     /// at once one waits for the other to commit.
-    pub async fn insert(&self, input: &Input, scheme: &Scheme, scores: &Scores) -> Result<bool, StoreError> {
+    pub async fn insert(
+        &self,
+        input: &Input,
+        scheme: &Scheme,
+        scores: &Scores,
+        statistics: &proto::Statistics,
+    ) -> Result<bool, StoreError> {
         let cycle = &input.cycle;
         let cycle_id = key(cycle.id);
         let mut transaction = self.pool.begin().await?;
         let inserted = sqlx::query!(
             "INSERT INTO scoring.cycles (cycle_id, block_number, status, started_at, completed_at, n_miners,
-                 n_environments, duration_seconds, env_ids, scheme, scheme_parameters, request, request_sha256)
+                 n_environments, duration_seconds, env_ids, scheme, scheme_parameters, request, request_sha256, burn_uid,
+                 statistics)
              VALUES ($1, $2, $3, 'epoch'::timestamptz + $4::bigint * interval '1 microsecond',
-                 'epoch'::timestamptz + $5::bigint * interval '1 microsecond', $6, $7, $8, $9, $10, $11::text::json, $12, $13)
+                 'epoch'::timestamptz + $5::bigint * interval '1 microsecond', $6, $7, $8, $9, $10, $11::text::json, $12, $13, $14,
+                 $15)
              ON CONFLICT (cycle_id) DO NOTHING",
             cycle_id,
             key(cycle.block_number),
@@ -98,6 +110,8 @@ impl Store {
             serde_json::to_string(scheme)?,
             input.request.encode_to_vec(),
             &input.fingerprint[..],
+            scores.burn.map(|burn_uid| i32::from(burn_uid.0)),
+            statistics.encode_to_vec(),
         )
         .execute(&mut *transaction)
         .await?;
@@ -111,20 +125,24 @@ impl Store {
         let frontier: Vec<bool> =
             scores.miners.iter().map(|miner| scores.pareto_frontier.binary_search(&miner.uid).is_ok()).collect();
         sqlx::query!(
-            "INSERT INTO scoring.scores (cycle_id, uid, hotkey, first_commit_block, points, on_frontier)
-             SELECT $1, uid, hotkey, first_commit_block, points::numeric, on_frontier
-             FROM UNNEST($2::integer[], $3::text[], $4::bigint[], $5::text[], $6::boolean[])
-                 AS new (uid, hotkey, first_commit_block, points, on_frontier)",
+            "INSERT INTO scoring.scores
+                 (cycle_id, uid, hotkey, first_commit_block, points, on_frontier, points_standard_error)
+             SELECT $1, uid, hotkey, first_commit_block, points::numeric, on_frontier, points_standard_error
+             FROM UNNEST($2::integer[], $3::text[], $4::bigint[], $5::text[], $6::boolean[], $7::double precision[])
+                 AS new (uid, hotkey, first_commit_block, points, on_frontier, points_standard_error)",
             cycle_id,
             &uids,
             &miners.iter().map(|miner| miner.hotkey.clone()).collect::<Vec<_>>(),
             &miners.iter().map(|miner| key(miner.first_commit_block)).collect::<Vec<_>>(),
             &scores.miners.iter().map(|miner| miner.points.to_string()).collect::<Vec<_>>(),
             &frontier,
+            &scores.miners.iter().map(|miner| miner.standard_error).collect::<Vec<_>>() as &[Option<f64>],
         )
         .execute(&mut *transaction)
         .await?;
 
+        // A burn uid is among them that is no miner's.
+        let (paid, weights): (Vec<MinerUid>, Vec<f64>) = scores.weights().into_iter().unzip();
         let scaled = scores.weights_u16();
         let scaled = |uid| scaled.binary_search_by_key(&uid, |(uid, _)| *uid).map_or(0, |found| scaled[found].1);
         sqlx::query!(
@@ -132,9 +150,9 @@ impl Store {
              SELECT $1, uid, weight, scaled
              FROM UNNEST($2::integer[], $3::double precision[], $4::integer[]) AS new (uid, weight, scaled)",
             cycle_id,
-            &uids,
-            &scores.miners.iter().map(|miner| miner.weight).collect::<Vec<_>>(),
-            &scores.miners.iter().map(|miner| i32::from(scaled(miner.uid))).collect::<Vec<_>>(),
+            &paid.iter().map(|uid| i32::from(uid.0)).collect::<Vec<_>>(),
+            &weights,
+            &paid.iter().map(|uid| i32::from(scaled(*uid))).collect::<Vec<_>>(),
         )
         .execute(&mut *transaction)
         .await?;
@@ -200,7 +218,7 @@ impl Store {
                 values: kept().map(|row| small(row.scaled)).collect(),
             }),
             metadata: Some(proto::WeightsMetadata {
-                n_miners_evaluated: u32::try_from(rows.len()).unwrap_or(u32::MAX),
+                n_miners_evaluated: cycle.miners,
                 n_environments: cycle.environments,
                 evaluation_duration_seconds: described.duration_seconds,
             }),
@@ -213,7 +231,8 @@ impl Store {
         let Some(cycle) = self.cycle(cycle_id).await? else { return Ok(None) };
         let cycle_id = cycle.described.id;
         let miners = sqlx::query!(
-            r#"SELECT uid, points::text AS "points!", on_frontier FROM scoring.scores WHERE cycle_id = $1 ORDER BY uid"#,
+            r#"SELECT uid, points::text AS "points!", on_frontier, points_standard_error
+               FROM scoring.scores WHERE cycle_id = $1 ORDER BY uid"#,
             key(cycle_id)
         )
         .fetch_all(&self.pool)
@@ -233,6 +252,12 @@ impl Store {
             created_at: Some(cycle.created_at),
             cycle: Some(cycle.described),
             scheme: cycle.scheme,
+            points_standard_errors: miners
+                .iter()
+                .filter_map(|row| Some((small(row.uid), row.points_standard_error?)))
+                .collect(),
+            burn_uid: cycle.burn_uid,
+            statistics: self.statistics(cycle_id).await?,
             points: miners.into_iter().map(|row| (small(row.uid), row.points)).collect(),
             ..proto::Scores::default()
         };
@@ -240,6 +265,9 @@ impl Store {
             let uid = small(row.uid);
             let rates: &mut Struct = scores.scores.entry(uid).or_default();
             rates.fields.insert(row.env_id.clone(), Value { kind: Some(Kind::NumberValue(row.success_rate)) });
+            // A rate is successes over episodes, so this is exact.
+            let successes = (row.success_rate * f64::from(row.episodes_completed)).round();
+            let interval = wilson(successes, f64::from(row.episodes_completed));
             scores.details.push(proto::ScoreDetail {
                 uid,
                 hotkey: row.hotkey,
@@ -248,16 +276,26 @@ impl Store {
                 mean_reward: row.mean_reward,
                 episodes_completed: small(row.episodes_completed),
                 episodes_failed: small(row.episodes_failed),
+                success_rate_lower: interval.lower,
+                success_rate_upper: interval.upper,
             });
         }
         Ok(Some(scores))
+    }
+
+    /// The statistics of a cycle, unless it was scored before there were any.
+    async fn statistics(&self, cycle_id: u64) -> Result<Option<proto::Statistics>, StoreError> {
+        let stored = sqlx::query_scalar!("SELECT statistics FROM scoring.cycles WHERE cycle_id = $1", key(cycle_id));
+        let stored = stored.fetch_optional(&self.pool).await?.flatten();
+        Ok(stored.map(|encoded| proto::Statistics::decode(encoded.as_slice())).transpose()?)
     }
 
     /// A cycle, or the newest one.
     async fn cycle(&self, cycle_id: Option<u64>) -> Result<Option<StoredCycle>, StoreError> {
         let cycle_id = cycle_id.map(|cycle_id| i64::try_from(cycle_id).unwrap_or(-1));
         let row = sqlx::query!(
-            r#"SELECT cycle_id, block_number, status, n_miners, n_environments, duration_seconds, scheme,
+            r#"SELECT cycle_id, block_number, status, n_miners, n_environments, duration_seconds, scheme, burn_uid,
+                   (SELECT count(*) FROM scoring.scores WHERE scores.cycle_id = cycles.cycle_id) AS "miners!",
                    cardinality(env_ids) AS "environments!",
                    (extract(epoch FROM started_at) * 1000000)::bigint AS started_at,
                    (extract(epoch FROM completed_at) * 1000000)::bigint AS completed_at,
@@ -270,7 +308,9 @@ impl Store {
         Ok(row.map(|row| StoredCycle {
             created_at: timestamp(row.created_at),
             scheme: row.scheme,
+            miners: u32::try_from(row.miners).unwrap_or_default(),
             environments: small(row.environments),
+            burn_uid: row.burn_uid.map(small),
             described: proto::Cycle {
                 id: unsigned(row.cycle_id),
                 block_number: unsigned(row.block_number),
@@ -288,7 +328,9 @@ impl Store {
 /// What all answers about a cycle begin with.
 struct StoredCycle {
     described: proto::Cycle,
+    miners: u32,
     environments: u32,
+    burn_uid: Option<u32>,
     scheme: String,
     created_at: Timestamp,
 }
