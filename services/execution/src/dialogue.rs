@@ -19,20 +19,25 @@ pub(crate) fn task_config(env_id: &EnvId) -> TaskConfig {
     }
 }
 
-/// What a policy sees.
-pub(crate) fn observation(seen: kinitro_sim::Observation) -> kinitro_policy::Observation {
+/// What a policy sees now, in place of what it saw before: the room of the last observation is used again.
+pub(crate) fn show(seen: kinitro_sim::Observation, shown: &mut kinitro_policy::Observation) {
     let kinitro_sim::Observation { ee_pos, ee_quat, ee_vel_lin, ee_vel_ang, gripper, images } = seen;
-    let image = |image: kinitro_sim::Image| Image { width: image.width, height: image.height, rgb: image.rgb };
-    kinitro_policy::Observation {
-        proprio: vec![
-            ("ee_pos", ee_pos.to_vec()),
-            ("ee_quat", ee_quat.to_vec()),
-            ("ee_vel_lin", ee_vel_lin.to_vec()),
-            ("ee_vel_ang", ee_vel_ang.to_vec()),
-            ("gripper", vec![gripper]),
-        ],
-        rgb: images.into_iter().flatten().map(|(camera, picture)| (camera, image(picture))).collect(),
+    let channels: [(&'static str, &[f64]); 5] = [
+        ("ee_pos", &ee_pos),
+        ("ee_quat", &ee_quat),
+        ("ee_vel_lin", &ee_vel_lin),
+        ("ee_vel_ang", &ee_vel_ang),
+        ("gripper", &[gripper]),
+    ];
+    shown.proprio.resize_with(channels.len(), Default::default);
+    for ((name, numbers), (channel, values)) in shown.proprio.iter_mut().zip(channels) {
+        *name = channel;
+        numbers.clear();
+        numbers.extend_from_slice(values);
     }
+    shown.rgb.clear();
+    let image = |image: kinitro_sim::Image| Image { width: image.width, height: image.height, rgb: image.rgb };
+    shown.rgb.extend(images.into_iter().flatten().map(|(camera, picture)| (camera, image(picture))));
 }
 
 /// What a policy does. The numbers were checked against [`ACTION`]; the error says what the simulator would not take all the same.

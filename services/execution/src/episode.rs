@@ -6,57 +6,78 @@ use std::{
 };
 
 use kinitro_domain::{Cause, EnvId};
-use kinitro_policy::{Fault, HttpTransport, Observation, Policy};
-use kinitro_sim::{Episode, EpisodeOptions, SimError, Simulator};
+use kinitro_policy::{Fault, Observation, Policy, Transport};
+use kinitro_sim::{Episode, EpisodeOptions, ImageQuality, Randomisation, SimError, Simulator, StepOutcome};
 use tokio::time::timeout;
 
 use crate::{
     dialogue,
     simulation::{Panicked, SimulationThreads},
-    telemetry,
 };
 
 /// What is played.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct Plan {
     pub(crate) env_id: EnvId,
     pub(crate) seed: u64,
     pub(crate) endpoint: String,
     pub(crate) max_timesteps: u32,
     pub(crate) images: bool,
+    /// For the log: empty for an episode on demand.
+    pub(crate) task_uuid: String,
 }
 
 /// What became of it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Report {
     pub(crate) cause: Cause,
     /// Empty when there is nothing to say beyond the cause.
     pub(crate) evidence: String,
     pub(crate) total_reward: f64,
     pub(crate) timesteps: u32,
-    /// Of the steps that were made; empty when none was.
+    /// Of the steps that were made; empty when none was, or when the simulation was lost with them.
     pub(crate) trajectory_hash: String,
     pub(crate) timing: Timing,
+    /// Seconds of each call for an action that the policy was waited for.
+    pub(crate) calls: Vec<f32>,
 }
 
-/// Where the time went.
-#[derive(Debug, Clone, Copy, Default)]
+/// Where the time went, in seconds.
+#[derive(Clone, Copy, PartialEq, prost::Message)]
 pub(crate) struct Timing {
-    pub(crate) total: Duration,
-    pub(crate) policy: Duration,
-    pub(crate) simulation: Duration,
-    pub(crate) render: Duration,
+    #[prost(double, tag = "1")]
+    pub(crate) total: f64,
+    #[prost(double, tag = "2")]
+    pub(crate) policy: f64,
+    #[prost(double, tag = "3")]
+    pub(crate) simulation: f64,
+    #[prost(double, tag = "4")]
+    pub(crate) render: f64,
+    /// Waiting for a simulation thread.
+    #[prost(double, tag = "5")]
+    pub(crate) queue: f64,
+    /// Of the calls for an action: the middle one, the 99th of a hundred, the longest.
+    #[prost(double, tag = "6")]
+    pub(crate) policy_p50: f64,
+    #[prost(double, tag = "7")]
+    pub(crate) policy_p99: f64,
+    #[prost(double, tag = "8")]
+    pub(crate) policy_max: f64,
 }
 
 /// What episodes are played with.
 pub(crate) struct Stage {
-    pub(crate) transport: HttpTransport,
+    pub(crate) transport: Transport,
     pub(crate) simulator: Simulator,
     pub(crate) threads: SimulationThreads,
-    /// What the policy may take over an episode as a whole; and what a single step may take on our side.
+    /// What the policy may take over an episode as a whole, once it was reached.
     pub(crate) eval_timeout: Duration,
-    /// The longest that one call of a policy may take. What a call took beyond that, this process stood still.
-    pub(crate) longest_call: Duration,
+    /// The longest that reaching a policy may take, and the longest that it may take for an answer. What a call took beyond that, this
+    /// process stood still.
+    pub(crate) longest_open: Duration,
+    pub(crate) action_timeout: Duration,
+    pub(crate) quality: ImageQuality,
+    pub(crate) randomisation: Randomisation,
 }
 
 /// What is known of an episode while it plays; it outlives the play when that is cut short.
@@ -64,130 +85,195 @@ pub(crate) struct Stage {
 struct Ledger {
     total_reward: f64,
     timesteps: u32,
-    trajectory_hash: String,
-    timing: Timing,
+    /// The simulation, while no job has it.
+    episode: Option<Episode>,
+    /// Reaching the policy, at first and again, which is not on its account.
+    opening: Duration,
+    policy: Duration,
+    simulation: Duration,
+    render: Duration,
+    queue: Duration,
+    calls: Vec<f32>,
+}
+
+/// What a simulation job leaves: the episode, whatever became of the step, and what was seen.
+type Left = (Option<Episode>, Result<Seen, SimError>);
+
+/// What a simulation job brought, and how long its parts took.
+struct Seen {
+    outcome: Option<StepOutcome>,
+    observation: Option<kinitro_sim::Observation>,
+    simulation: Duration,
+    render: Duration,
+}
+
+impl Report {
+    /// Of an episode of which nothing is known but its end.
+    pub(crate) fn fault(cause: Cause, evidence: String) -> Self {
+        Ledger::default().report(cause, evidence, Duration::ZERO)
+    }
 }
 
 impl Stage {
     /// Plays an episode to its end. Never fails: what goes wrong is the report's cause.
-    pub(crate) async fn play(&self, plan: &Plan) -> Report {
+    /// `reached` is called when the policy was reached.
+    pub(crate) async fn play(&self, plan: &Plan, reached: impl FnOnce()) -> Report {
         let begun = Instant::now();
         let mut ledger = Ledger::default();
-        let ended = self.run(plan, &mut ledger).await;
-        ledger.timing.total = begun.elapsed();
+        let ended = self.run(plan, reached, &mut ledger).await;
         let (cause, evidence) = match ended {
             Ok(cause) => (cause, String::new()),
             Err(fault) => (fault.cause(), fault.evidence().to_owned()),
         };
-        let Ledger { total_reward, timesteps, trajectory_hash, timing, .. } = ledger;
-        telemetry::episode(cause, timing.total);
-        telemetry::steps(&plan.env_id, timesteps);
-        Report { cause, evidence, total_reward, timesteps, trajectory_hash, timing }
+        ledger.report(cause, evidence, begun.elapsed())
     }
 
-    async fn run(&self, plan: &Plan, ledger: &mut Ledger) -> Result<Cause, Fault> {
-        // First the policy: a simulation that nobody plays would be a waste.
-        let mut policy = self.asked(ledger, self.transport.open(&plan.endpoint, dialogue::ACTION)).await?;
+    async fn run(&self, plan: &Plan, reached: impl FnOnce(), ledger: &mut Ledger) -> Result<Cause, Fault> {
+        // First the policy: a simulation that nobody plays would be a waste. Opening has limits of its own and is not on the policy's
+        // account: whether it is there at all must not look like slowness.
+        let mut policy = self.reaching(ledger, self.transport.open(&plan.endpoint, dialogue::ACTION)).await?;
+        reached();
 
-        let (episode, observation) = self.start(plan, ledger).await?;
+        let first = self.start(plan, ledger).await?;
         let task = dialogue::task_config(&plan.env_id);
-        self.asked(ledger, policy.reset(&task)).await?;
-        self.steps(&mut policy, episode, observation, ledger).await
+        self.reaching(ledger, policy.ensure_connected()).await?;
+        self.asked(ledger, policy.reset(&task)).await.0?;
+        self.steps(&mut policy, first, ledger).await
     }
 
-    /// Waits for the policy, within what is left of its time in this episode.
+    /// Waits until a policy is connected.
+    async fn reaching<T>(
+        &self,
+        ledger: &mut Ledger,
+        connected: impl Future<Output = Result<T, Fault>>,
+    ) -> Result<T, Fault> {
+        let begun = Instant::now();
+        let outcome = connected.await;
+        ledger.opening += begun.elapsed().min(self.longest_open);
+        outcome
+    }
+
+    /// Waits for an answer of the policy, within what is left of its time in this episode; also says how much of it that took.
     ///
     /// Its time is its own: what the simulation takes, or the wait for a thread when many episodes play, is not on its account.
     /// One limit for both would let a policy on a busy executor answer just slowly enough that hard scenes end undecided.
-    async fn asked<T>(&self, ledger: &mut Ledger, call: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
+    async fn asked<T>(
+        &self,
+        ledger: &mut Ledger,
+        call: impl Future<Output = Result<T, Fault>>,
+    ) -> (Result<T, Fault>, Duration) {
         let mut call = pin!(call);
+        let (begun, before) = (Instant::now(), ledger.policy);
         loop {
-            let left = self.eval_timeout.saturating_sub(ledger.timing.policy);
-            let begun = Instant::now();
+            let left = self.eval_timeout.saturating_sub(ledger.policy);
             let answer = timeout(left, call.as_mut()).await;
-            ledger.answered(begun.elapsed().min(self.longest_call));
+            let took = begun.elapsed().min(self.action_timeout);
+            ledger.policy = before + took;
             if let Ok(answer) = answer {
-                return answer;
+                return (answer, took);
             }
-            // Else this process stood still for longer than any call may take, and the timer fired over that.
-            if ledger.timing.policy >= self.eval_timeout {
+            // Else this process stood still for longer than an answer may take, and the timer fired over that.
+            if ledger.policy >= self.eval_timeout {
                 let (steps, limit) = (ledger.timesteps, self.eval_timeout);
                 let what = format!("the policy used up the {limit:?} that it has for an episode, after {steps} steps");
-                return Err(Fault::new(Cause::EpisodeTimeout, what));
+                return (Err(Fault::new(Cause::EpisodeTimeout, what)), took);
             }
         }
     }
 
-    /// Waits for a simulation job.
-    async fn simulated<T: Send + 'static>(
-        &self,
-        job: impl FnOnce() -> Result<T, SimError> + Send + 'static,
-    ) -> Result<T, Fault> {
-        timeout(self.eval_timeout, self.threads.run(job)).await.map_or_else(
-            |_| {
-                Err(Fault::new(Cause::Executor, format!("a single step took longer than {:?} here", self.eval_timeout)))
-            },
-            simulated,
-        )
+    /// Waits for a simulation job. One that never ends is noticed by whoever watches the threads.
+    async fn simulated(&self, ledger: &mut Ledger, job: impl FnOnce() -> Left + Send + 'static) -> Result<Seen, Fault> {
+        let (left, queue) = self.threads.run(job).await;
+        ledger.queue += queue;
+        let outcome = left.map(|(episode, outcome)| {
+            ledger.episode = episode;
+            outcome
+        });
+        let seen = simulated(outcome)?;
+        ledger.simulation += seen.simulation;
+        ledger.render += seen.render;
+        Ok(seen)
     }
 
-    async fn start(&self, plan: &Plan, ledger: &mut Ledger) -> Result<(Episode, Observation), Fault> {
-        let options = EpisodeOptions { max_timesteps: plan.max_timesteps, images: plan.images };
+    async fn start(&self, plan: &Plan, ledger: &mut Ledger) -> Result<Seen, Fault> {
+        let options = EpisodeOptions {
+            max_timesteps: plan.max_timesteps,
+            images: plan.images.then_some(self.quality),
+            randomisation: self.randomisation,
+        };
         let (simulator, env_id, seed) = (self.simulator.clone(), plan.env_id.clone(), plan.seed);
-        let started = self
-            .simulated(move || {
-                let begun = Instant::now();
-                let mut episode = simulator.start(&env_id, seed, options)?;
-                let simulated = begun.elapsed();
-                let observation = episode.observe()?;
-                Ok((episode, observation, simulated, begun.elapsed() - simulated))
-            })
-            .await;
-        let (episode, observation, simulation, render) = started?;
-        ledger.timing.simulation += simulation;
-        ledger.timing.render += render;
-        Ok((episode, dialogue::observation(observation)))
+        let job = move || {
+            let begun = Instant::now();
+            let mut episode = match simulator.start(&env_id, seed, options) {
+                Ok(episode) => episode,
+                Err(error) => return (None, Err(error)),
+            };
+            let simulation = begun.elapsed();
+            let seen = episode.observe().map(|observation| Seen {
+                outcome: None,
+                observation: Some(observation),
+                simulation,
+                render: begun.elapsed() - simulation,
+            });
+            (Some(episode), seen)
+        };
+        self.simulated(ledger, job).await
     }
 
-    async fn steps(
-        &self,
-        policy: &mut impl Policy,
-        mut episode: Episode,
-        mut observation: Observation,
-        ledger: &mut Ledger,
-    ) -> Result<Cause, Fault> {
+    async fn steps(&self, policy: &mut impl Policy, first: Seen, ledger: &mut Ledger) -> Result<Cause, Fault> {
+        let mut shown = Observation::default();
+        let mut seen = first;
         loop {
-            let answer = self.asked(ledger, policy.act(&observation)).await?;
+            if let Some(observation) = seen.observation {
+                dialogue::show(observation, &mut shown);
+            }
+            let answer = match policy.wants_observation() {
+                true => {
+                    // The wait for a simulation thread may have been longer than its connection lives.
+                    self.reaching(ledger, policy.ensure_connected()).await?;
+                    let (answer, took) = self.asked(ledger, policy.act(&shown)).await;
+                    ledger.calls.push(took.as_secs_f32());
+                    answer?
+                }
+                // It said so before, and nobody is waited for.
+                false => policy.act(&shown).await?,
+            };
             let action = dialogue::action(&answer).map_err(|why| Fault::new(Cause::ActionShape, why))?;
-            let stepped = self
-                .simulated(move || {
-                    let begun = Instant::now();
-                    let outcome = episode.step(&action)?;
-                    let simulated = begun.elapsed();
-                    let next = if outcome.finished { None } else { Some(episode.observe()?) };
-                    Ok((episode, outcome, next, simulated, begun.elapsed() - simulated))
-                })
-                .await;
-            let (played, outcome, next, simulation, render) = stepped?;
-            ledger.timing.simulation += simulation;
-            ledger.timing.render += render;
+            let observe = policy.wants_observation();
+            let Some(mut episode) = ledger.episode.take() else {
+                return Err(Fault::new(Cause::Executor, "the simulation of this episode is gone"));
+            };
+            let job = move || {
+                let stepped = step(&mut episode, &action, observe);
+                (Some(episode), stepped)
+            };
+            seen = self.simulated(ledger, job).await?;
             ledger.timesteps += 1;
-            ledger.total_reward += outcome.reward;
-            match next {
-                Some(seen) => (episode, observation) = (played, dialogue::observation(seen)),
-                None => {
-                    ledger.trajectory_hash = played.trajectory_hash();
-                    return Ok(if outcome.success { Cause::Environment } else { Cause::StepLimit });
+            if let Some(StepOutcome { reward, success, finished }) = seen.outcome {
+                ledger.total_reward += reward;
+                if finished {
+                    return Ok(if success { Cause::Environment } else { Cause::StepLimit });
                 }
             }
         }
     }
 }
 
-/// The faults of a simulation job, which are all ours.
+/// One step, and what is seen after it.
+fn step(episode: &mut Episode, action: &kinitro_sim::Action, observe: bool) -> Result<Seen, SimError> {
+    let begun = Instant::now();
+    let outcome = episode.step(action)?;
+    let simulation = begun.elapsed();
+    let observation = if observe && !outcome.finished { Some(episode.observe()?) } else { None };
+    Ok(Seen { outcome: Some(outcome), observation, simulation, render: begun.elapsed() - simulation })
+}
+
+/// The faults of a simulation job. All are ours, but for physics that the policy's actions drove out of bounds: the scene would end so
+/// on every executor.
 fn simulated<T>(outcome: Result<Result<T, SimError>, Panicked>) -> Result<T, Fault> {
     match outcome {
         Ok(Ok(value)) => Ok(value),
+        Ok(Err(unstable @ SimError::Unstable { .. })) => Err(Fault::new(Cause::PhysicsUnstable, unstable.to_string())),
         Ok(Err(error)) => {
             let cause = match &error {
                 SimError::Graphics { .. } | SimError::RendererGone | SimError::RendererThread(_) => Cause::Renderer,
@@ -204,10 +290,34 @@ fn simulated<T>(outcome: Result<Result<T, SimError>, Panicked>) -> Result<T, Fau
 }
 
 impl Ledger {
-    fn answered(&mut self, took: Duration) {
-        self.timing.policy += took;
-        telemetry::policy_call(took);
+    fn report(self, cause: Cause, evidence: String, total: Duration) -> Report {
+        let [policy_p50, policy_p99, policy_max] = latencies(&self.calls);
+        let timing = Timing {
+            total: total.as_secs_f64(),
+            policy: (self.opening + self.policy).as_secs_f64(),
+            simulation: self.simulation.as_secs_f64(),
+            render: self.render.as_secs_f64(),
+            queue: self.queue.as_secs_f64(),
+            policy_p50,
+            policy_p99,
+            policy_max,
+        };
+        let Self { total_reward, timesteps, episode, calls, .. } = self;
+        let trajectory_hash = match episode {
+            Some(episode) if timesteps > 0 => episode.trajectory_hash(),
+            _ => String::new(),
+        };
+        Report { cause, evidence, total_reward, timesteps, trajectory_hash, timing, calls }
     }
+}
+
+/// The middle one of some durations, the 99th of a hundred, and the longest; zeros when there is none.
+fn latencies(calls: &[f32]) -> [f64; 3] {
+    let mut sorted = calls.to_vec();
+    sorted.sort_by(f32::total_cmp);
+    // The smallest one that so many of a hundred do not exceed.
+    let rank = |percent: usize| (sorted.len() * percent).div_ceil(100).saturating_sub(1);
+    [50, 99, 100].map(|percent| sorted.get(rank(percent)).copied().unwrap_or_default().into())
 }
 
 #[cfg(test)]
@@ -216,91 +326,5 @@ impl Ledger {
 mod policy_server;
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use kinitro_policy::HttpConfig;
-
-    use super::{
-        policy_server::{Act, PolicyServer, STAY},
-        *,
-    };
-
-    const EVAL_TIMEOUT: Duration = Duration::from_secs(4);
-
-    fn stage() -> Stage {
-        let seconds = Duration::from_secs;
-        Stage {
-            transport: HttpTransport::new(HttpConfig {
-                allow_private: true,
-                connect_timeout: seconds(30),
-                action_timeout: seconds(30),
-            }),
-            simulator: Simulator::new(None).unwrap(),
-            threads: SimulationThreads::start(1).unwrap(),
-            eval_timeout: EVAL_TIMEOUT,
-            longest_call: seconds(90),
-        }
-    }
-
-    #[tokio::test(flavor = "multi_thread")]
-    async fn an_episode_that_waits_for_a_busy_executor_is_played_to_its_end() {
-        let stage = stage();
-        let policy = PolicyServer::start(|_, _| STAY).await;
-        let env_id = "metaworld/reach-v3".parse().unwrap();
-        let plan = Plan { env_id, seed: 1, endpoint: policy.url(), max_timesteps: 6, images: false };
-        // Other episodes that want the only thread too.
-        let busy = async {
-            loop {
-                stage.threads.run(|| std::thread::sleep(EVAL_TIMEOUT / 3)).await.unwrap();
-            }
-        };
-        let report = tokio::select! {
-            report = stage.play(&plan) => report,
-            () = busy => unreachable!("it never ends"),
-        };
-        assert_eq!((report.cause, report.timesteps), (Cause::StepLimit, 6), "{report:?}");
-        assert!(report.timing.total > EVAL_TIMEOUT && report.timing.policy < EVAL_TIMEOUT, "{report:?}");
-    }
-
-    #[tokio::test(flavor = "multi_thread")]
-    async fn a_policy_that_is_slow_all_the_time_is_at_fault_however_busy_the_executor_is() {
-        let stage = stage();
-        let policy = PolicyServer::start(|_, _| Act::Sleep(EVAL_TIMEOUT / 4)).await;
-        let env_id = "metaworld/reach-v3".parse().unwrap();
-        let plan = Plan { env_id, seed: 1, endpoint: policy.url(), max_timesteps: 500, images: false };
-        let busy = async {
-            loop {
-                stage.threads.run(|| std::thread::sleep(EVAL_TIMEOUT / 3)).await.unwrap();
-            }
-        };
-        let report = tokio::select! {
-            report = stage.play(&plan) => report,
-            () = busy => unreachable!("it never ends"),
-        };
-        assert_eq!(report.cause, Cause::EpisodeTimeout, "{report:?}");
-    }
-
-    #[tokio::test]
-    async fn a_standstill_during_a_call_is_not_time_of_the_policy() {
-        let stage = Stage { longest_call: Duration::from_millis(1), ..stage() };
-        let mut ledger = Ledger::default();
-        let call = async {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-            Ok(7)
-        };
-        assert_eq!(stage.asked(&mut ledger, call).await, Ok(7));
-        assert_eq!(ledger.timing.policy, stage.longest_call);
-    }
-
-    #[test]
-    fn what_the_simulator_says_is_never_the_policys_fault() {
-        let unstable = SimError::Finished;
-        assert_eq!(simulated::<()>(Ok(Err(unstable))).map_err(|fault| fault.cause()), Err(Cause::Simulator));
-        assert_eq!(
-            simulated::<()>(Ok(Err(SimError::RendererGone))).map_err(|fault| fault.cause()),
-            Err(Cause::Renderer)
-        );
-        let panicked = simulated::<()>(Err(Panicked("index".to_owned()))).map_err(|fault| fault.cause());
-        assert_eq!(panicked, Err(Cause::Simulator));
-    }
-}
+#[path = "episode_tests.rs"]
+mod tests;

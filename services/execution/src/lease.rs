@@ -76,16 +76,14 @@ impl Leases {
         self.changed.notify_waiters();
     }
 
-    /// Stops what still plays and returns those leases.
-    pub(crate) fn stop_all(&self) -> Vec<Lease> {
-        let held = self.held();
-        held.iter()
-            .filter(|(_, held)| !held.finished)
-            .map(|(task, held)| {
-                held.stop.cancel();
-                held.lease(task)
-            })
-            .collect()
+    /// Stops what still plays.
+    pub(crate) fn stop_all(&self) {
+        self.held().values().filter(|held| !held.finished).for_each(|held| held.stop.cancel());
+    }
+
+    /// The leases of which no episode finished.
+    pub(crate) fn unfinished(&self) -> Vec<Lease> {
+        self.held().iter().filter(|(_, held)| !held.finished).map(|(task, held)| held.lease(task)).collect()
     }
 
     /// Resolves when no lease is held.
@@ -140,7 +138,7 @@ mod tests {
         leases.finish(&lease("a", 1));
         leases.lost(&[lease("a", 1)], &["a".to_owned()]);
         assert_eq!(leases.all(), [lease("a", 1), lease("b", 1)]);
-        assert_eq!(leases.stop_all(), [lease("b", 1)]);
+        assert_eq!(leases.unfinished(), [lease("b", 1)]);
         leases.drop_lease(&lease("a", 7));
         leases.drop_lease(&lease("b", 1));
         assert_eq!(leases.all(), [lease("a", 1)]);

@@ -16,6 +16,7 @@ use tonic::{Request, Response, Status};
 use crate::{
     engine::Engine,
     episode::{Plan, Report},
+    family::Ended,
     leasing::Drained,
 };
 
@@ -33,24 +34,32 @@ impl ExecutionService for Execution {
         let RunEpisodeRequest { env_id, seed, endpoint, max_timesteps, use_images } = request.into_inner();
         let invalid = |message: String| status(ErrorCode::InvalidArgument, "INVALID_FIELD", message);
         let env_id: EnvId = env_id.parse().map_err(|error| invalid(format!("env_id: {error}")))?;
-        let Some(limit) = self.engine.limit(&env_id) else {
+        let family = self.engine.family(&env_id);
+        let Some((family, limit)) = family.and_then(|family| Some((family, family.limit(&env_id)?))) else {
             return Err(invalid(format!("env_id: this executor does not play `{env_id}`")));
         };
         Endpoint::parse(&endpoint).map_err(|fault| invalid(format!("endpoint: {}", fault.evidence())))?;
         let max_timesteps = if max_timesteps == 0 { self.max_timesteps } else { max_timesteps }.min(limit);
         let images = use_images.unwrap_or(self.images);
-        let plan = Plan { env_id, seed, endpoint, max_timesteps, images };
+        let plan = Plan { env_id, seed, endpoint, max_timesteps, images, task_uuid: String::new() };
 
         if self.engine.stop.is_cancelled() {
             return Err(draining());
         }
-        let slot = self.engine.try_slot().ok_or_else(|| {
+        if !family.slots.is_open() {
+            return Err(restarting(&family.name));
+        }
+        let _slot = family.slots.try_take().ok_or_else(|| {
             status(ErrorCode::ResourceExhausted, "NO_FREE_SLOT", "every slot plays an episode; try again later")
         })?;
         // Tracked, so that a drain waits for it too; dropped with this call when the caller goes away.
         let never = CancellationToken::new();
-        let report =
-            self.engine.running.track_future(self.engine.play(&plan, slot, &never)).await.ok_or_else(draining)?;
+        let playing = family.begin(&plan).ok_or_else(|| restarting(&family.name))?;
+        let playing = playing.ended(|| (), &never, &self.engine.abort);
+        let report = match self.engine.running.track_future(playing).await {
+            Ended::Played(report) => report,
+            Ended::Stopped => return Err(draining()),
+        };
         if report.cause == Cause::EndpointRefused {
             return Err(invalid(format!("endpoint: {}", report.evidence)));
         }
@@ -61,11 +70,12 @@ impl ExecutionService for Execution {
         &self,
         _: Request<ListEnvironmentsRequest>,
     ) -> Result<Response<ListEnvironmentsResponse>, Status> {
-        let environments = self.engine.environments.iter().map(|(env_id, limit)| Environment {
-            env_id: env_id.to_string(),
-            family: env_id.family().to_owned(),
-            max_timesteps: (*limit).min(self.max_timesteps),
-        });
+        let environments =
+            self.engine.families.iter().flat_map(|family| &family.environments).map(|(env_id, limit)| Environment {
+                env_id: env_id.to_string(),
+                family: env_id.family().to_owned(),
+                max_timesteps: (*limit).min(self.max_timesteps),
+            });
         Ok(Response::new(ListEnvironmentsResponse { environments: environments.collect() }))
     }
 
@@ -82,6 +92,11 @@ fn draining() -> Status {
     status(ErrorCode::Unavailable, "DRAINING", "this executor drains and starts no episodes; ask another one")
 }
 
+fn restarting(family: &str) -> Status {
+    let message = format!("the simulation process of family {family} is being started again; try again in a moment");
+    status(ErrorCode::Unavailable, "FAMILY_RESTARTING", message)
+}
+
 fn result(report: Report) -> EpisodeResult {
     let verdict = report.cause.verdict();
     EpisodeResult {
@@ -93,10 +108,14 @@ fn result(report: Report) -> EpisodeResult {
         timesteps: report.timesteps,
         trajectory_hash: report.trajectory_hash,
         timing: Some(EpisodeTiming {
-            total_seconds: report.timing.total.as_secs_f64(),
-            policy_seconds: report.timing.policy.as_secs_f64(),
-            simulation_seconds: report.timing.simulation.as_secs_f64(),
-            render_seconds: report.timing.render.as_secs_f64(),
+            total_seconds: report.timing.total,
+            policy_seconds: report.timing.policy,
+            simulation_seconds: report.timing.simulation,
+            render_seconds: report.timing.render,
+            queue_seconds: report.timing.queue,
+            policy_p50_seconds: report.timing.policy_p50,
+            policy_p99_seconds: report.timing.policy_p99,
+            policy_max_seconds: report.timing.policy_max,
         }),
     }
 }

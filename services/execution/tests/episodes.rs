@@ -7,11 +7,19 @@ use std::time::Duration;
 
 use kinitro_domain::CATALOGUE;
 use kinitro_proto::execution::v1::{EpisodeResult, ListEnvironmentsRequest, RunEpisodeRequest};
+use kinitro_proto::policy::v1::{
+    Action, ActionChunk, EpisodeEvent, EpisodeReady, PolicyReply, Values,
+    episode_event::Event,
+    policy_reply::Reply,
+    policy_service_server::{PolicyService, PolicyServiceServer},
+};
 use support::{
     ENVIRONMENTS, Executor, free_address,
     policy::{Act, PolicyServer, STAY},
 };
-use tonic::{Code, Status};
+use tokio::{net::TcpListener, sync::mpsc};
+use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
+use tonic::{Code, Status, Streaming};
 
 async fn run(executor: &Executor, env_id: &str, seed: u64, endpoint: &str) -> Result<EpisodeResult, Status> {
     let request =
@@ -35,7 +43,9 @@ async fn every_environment_of_the_catalogue_is_played() {
         assert_eq!(first.trajectory_hash.len(), 64);
         let timing = first.timing.unwrap();
         assert!(timing.policy_seconds > 0.0 && timing.simulation_seconds > 0.0);
-        assert!(timing.total_seconds >= timing.policy_seconds + timing.simulation_seconds);
+        assert!(timing.total_seconds >= timing.policy_seconds + timing.simulation_seconds + timing.queue_seconds);
+        assert!(0.0 < timing.policy_p50_seconds && timing.policy_p50_seconds <= timing.policy_p99_seconds);
+        assert!(timing.policy_p99_seconds <= timing.policy_max_seconds);
 
         let again = run(&executor, &env_id, 1, &policy.url()).await.unwrap();
         assert_eq!(again.trajectory_hash, first.trajectory_hash);
@@ -90,6 +100,58 @@ async fn a_policy_that_reaches_its_goal_succeeds() {
         verdicts.push(result);
     }
     panic!("a blind push closes no drawer: {verdicts:?}");
+}
+
+/// Stays where it is, four steps at a time, and notes when it was asked.
+struct Chunks(mpsc::UnboundedSender<u32>);
+
+#[tonic::async_trait]
+impl PolicyService for Chunks {
+    type PlayStream = ReceiverStream<Result<PolicyReply, Status>>;
+
+    async fn play(
+        &self,
+        request: tonic::Request<Streaming<EpisodeEvent>>,
+    ) -> Result<tonic::Response<Self::PlayStream>, Status> {
+        let (sender, replies) = mpsc::channel(1);
+        let (mut events, asked) = (request.into_inner(), self.0.clone());
+        tokio::spawn(async move {
+            while let Ok(Some(event)) = events.message().await {
+                let reply = match event.event.unwrap() {
+                    Event::Start(_) => Reply::Ready(EpisodeReady {}),
+                    Event::Observation(observation) => {
+                        asked.send(observation.step).unwrap();
+                        let zeros = |count| Values { values: vec![0.0; count] };
+                        let continuous = [("ee_twist".to_owned(), zeros(6)), ("gripper".to_owned(), zeros(1))];
+                        let action = Action { continuous: continuous.into() };
+                        Reply::Actions(ActionChunk { step: observation.step, actions: vec![action; 4] })
+                    }
+                };
+                if sender.send(Ok(PolicyReply { reply: Some(reply) })).await.is_err() {
+                    return;
+                }
+            }
+        });
+        Ok(tonic::Response::new(ReceiverStream::new(replies)))
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_policy_that_says_several_steps_at_once_is_asked_less_and_plays_the_same_episode() {
+    let executor = Executor::alone(|_| {}).await;
+    let (sender, mut asked) = mpsc::unbounded_channel();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("grpc://{}", listener.local_addr().unwrap());
+    let server = tonic::transport::Server::builder().add_service(PolicyServiceServer::new(Chunks(sender)));
+    tokio::spawn(server.serve_with_incoming(TcpListenerStream::new(listener)));
+    let chunks = run(&executor, "metaworld/push-v3", 7, &endpoint).await.unwrap();
+    assert_eq!((chunks.cause.as_str(), chunks.timesteps), ("step_limit", 10), "{chunks:?}");
+    let steps: Vec<u32> = std::iter::from_fn(|| asked.try_recv().ok()).collect();
+    assert_eq!(steps, [0, 4, 8]);
+
+    let single = PolicyServer::start(|_, _| STAY).await;
+    let single = run(&executor, "metaworld/push-v3", 7, &single.url()).await.unwrap();
+    assert_eq!(chunks.trajectory_hash, single.trajectory_hash);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,6 +5,7 @@ mod support;
 
 use std::time::Duration;
 
+use kinitro_domain::CATALOGUE;
 use kinitro_proto::execution::v1::{DrainRequest, RunEpisodeRequest};
 use support::{
     ENVIRONMENTS, Executor, config, free_address,
@@ -35,7 +36,9 @@ async fn tasks_are_leased_played_and_completed_once() {
         "cause=\"endpoint_refused\"",
         "kinitro_episode_seconds",
         "kinitro_policy_latency_seconds",
-        "kinitro_slots{state=\"free\"}",
+        "kinitro_slots{family=\"metaworld\",state=\"free\"}",
+        "kinitro_family_up{family=\"metaworld\"}",
+        "kinitro_episode_part_seconds",
         "kinitro_env_steps_total{",
     ] {
         assert!(metrics.contains(name), "no {name} in {metrics}");
@@ -47,11 +50,7 @@ async fn tasks_are_leased_played_and_completed_once() {
     tasks.sort();
     assert_eq!(done, tasks);
     assert_eq!((table.again, table.leased.len(), table.released.len()), (0, 0, 0));
-    assert_eq!(table.env_ids.iter().map(String::as_str).collect::<Vec<_>>(), {
-        let mut all = ENVIRONMENTS;
-        all.sort();
-        all
-    });
+    assert_eq!(table.env_ids, CATALOGUE.iter().map(|entry| entry.id.to_owned()).collect());
     for result in &table.completed {
         assert_eq!(result.attempt, 1);
         assert!(!result.success && result.score == 0.0);
@@ -66,7 +65,13 @@ async fn tasks_are_leased_played_and_completed_once() {
             _ => {
                 assert_eq!((result.verdict.as_str(), result.cause.as_str()), ("failure", "step_limit"), "{result:?}");
                 assert_eq!((result.timesteps, result.trajectory_hash.len(), &result.error), (10, 64, &None));
-                assert!(result.duration_seconds > result.policy_seconds && result.policy_seconds > 0.0);
+                let parts = [result.policy_seconds, result.simulation_seconds.unwrap()];
+                assert!(parts.iter().all(|part| *part > 0.0) && result.render_seconds.unwrap() >= 0.0, "{result:?}");
+                let waited = result.queue_seconds.unwrap();
+                assert!(result.duration_seconds > parts.iter().sum::<f64>() + waited, "{result:?}");
+                let latencies = [result.policy_p50_seconds, result.policy_p99_seconds, result.policy_max_seconds];
+                let latencies = [0.0, latencies[0].unwrap(), latencies[1].unwrap(), latencies[2].unwrap()];
+                assert!(latencies.is_sorted() && latencies[1] > 0.0, "{result:?}");
             }
         }
     }

@@ -4,7 +4,7 @@
 mod support;
 
 use kinitro_proto::execution::v1::RunEpisodeRequest;
-use kinitro_sim::{Action, EpisodeOptions, Simulator};
+use kinitro_sim::{Action, EpisodeOptions, Randomisation, Simulator};
 use serde_json::Value;
 use support::{
     ENVIRONMENTS, Executor,
@@ -170,7 +170,8 @@ async fn no_object_or_goal_position_reaches_a_policy() {
         let received = played(env_id, false, STEPS).await;
 
         // The same episode again, with its state in sight. The observation of the original has the object at 4..7, and its goal last.
-        let options = EpisodeOptions { max_timesteps: STEPS, images: false };
+        let randomisation = Randomisation::STANDARD;
+        let options = EpisodeOptions { max_timesteps: STEPS, randomisation, ..EpisodeOptions::default() };
         let mut episode = simulator.start(&env_id.parse().unwrap(), SEED.into(), options).unwrap();
         let mut secrets: Vec<[f64; 3]> = Vec::new();
         loop {

@@ -7,7 +7,7 @@ use std::{net::IpAddr, path::PathBuf};
 use clap::{ArgAction, Args, Parser, Subcommand};
 use serde::Serialize;
 
-use crate::policy::Kind;
+use crate::{env::EnvAction, policy::Kind, score::ScoreAction};
 
 /// Evaluates robot policies for a Bittensor subnet.
 #[derive(Debug, Parser)]
@@ -58,8 +58,23 @@ pub enum Command {
         #[command(subcommand)]
         action: PolicyAction,
     },
+    /// Look at the environments in this process: list them, check them against Meta-World, try them.
+    Env {
+        /// What to do.
+        #[command(subcommand)]
+        action: EnvAction,
+    },
+    /// Scoring: try a scheme against attackers, check what was scored.
+    Score {
+        /// What to do.
+        #[command(subcommand)]
+        action: ScoreAction,
+    },
     /// Print the effective configuration of every service, secrets redacted.
     Config,
+    /// The simulation process of one environment family, as an executor starts it.
+    #[command(hide = true)]
+    FamilyWorker,
     /// Ask a service whether it is well: exit 0 when it is, 1 when not. For container health checks.
     Health {
         /// The service's URL, e.g. http://127.0.0.1:50052, or the gateway's /health.
@@ -118,7 +133,7 @@ pub struct UpArgs {
     /// Episodes per environment.
     #[arg(long)]
     pub episodes_per_env: Option<u32>,
-    /// Episodes in flight in this process's executor.
+    /// Episodes in flight per environment family in this process's executor.
     #[arg(long)]
     pub max_concurrent: Option<u32>,
     /// Leave camera images out of the observations.
@@ -267,15 +282,15 @@ pub struct ExecutionFlags {
     #[arg(long = "poll-interval")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub poll_interval_seconds: Option<u64>,
-    /// Accepted for existing deployments; environments run in this process.
+    /// Accepted for existing deployments; environments are built in. The families it names are played, unless --env-families says others.
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub eval_images: Option<String>,
-    /// Accepted for existing deployments; environments run in this process.
+    /// Accepted for existing deployments; no container is run.
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub eval_mode: Option<String>,
-    /// Accepted for existing deployments; this executor is always concurrent.
+    /// Accepted for existing deployments; every family always runs in a process of its own.
     #[arg(long = "concurrent", action = ArgAction::SetTrue)]
     #[serde(skip_serializing_if = "is_false")]
     pub use_concurrent_executor: bool,
@@ -403,7 +418,7 @@ pub struct DatabaseArgs {
 /// `kinitro policy …`.
 #[derive(Debug, Subcommand)]
 pub enum PolicyAction {
-    /// Serve a sample policy over HTTP until Ctrl-C.
+    /// Serve a sample policy over HTTP and gRPC, both on one port, until Ctrl-C.
     Serve {
         /// What it does.
         #[arg(long, value_enum)]
@@ -414,9 +429,12 @@ pub enum PolicyAction {
         /// Bind port; 0 for a free one.
         #[arg(long)]
         port: u16,
-        /// How long every answer takes.
+        /// How long every answer to an observation takes.
         #[arg(long, default_value_t = 0)]
         latency_ms: u64,
+        /// How many actions an answer over gRPC holds.
+        #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
+        chunk: u32,
     },
 }
 

@@ -6,10 +6,12 @@ mod cli;
 mod db;
 mod demo;
 mod effective;
+mod env;
 mod health;
 mod mesh;
 mod policy;
 mod samples;
+mod score;
 mod service;
 mod settings;
 mod up;
@@ -52,11 +54,14 @@ fn main() -> ExitCode {
 }
 
 async fn run(cli: Cli) -> Result<()> {
-    let settings = Settings { file: cli.config };
-    let quiet_by_default = matches!(cli.command, Command::Up(_) | Command::Demo(_));
+    let quiet_by_default = matches!(
+        cli.command,
+        Command::Up(_) | Command::Demo(_) | Command::Env { .. } | Command::Score { .. } | Command::FamilyWorker
+    );
     let level = cli.log_level.or_else(|| log_level(&cli.command));
     let level = level.as_deref().unwrap_or(if quiet_by_default { "WARNING" } else { "INFO" });
     init_telemetry(level, LogFormat::Auto)?;
+    let settings = Settings { file: cli.config, log_level: Some(level.to_owned()) };
     match cli.command {
         Command::Up(args) => up::run(*args, settings).await,
         Command::Demo(args) => demo::run(args).await,
@@ -67,10 +72,13 @@ async fn run(cli: Cli) -> Result<()> {
         Command::Scoring(args) => service::scoring(args, settings).await,
         Command::Devchain(args) => service::devchain(args, settings).await,
         Command::Db { action } => db::run(action).await,
-        Command::Policy { action: PolicyAction::Serve { kind, host, port, latency_ms } } => {
-            let options = ServeOptions { kind, latency: Duration::from_millis(latency_ms) };
+        Command::Policy { action: PolicyAction::Serve { kind, host, port, latency_ms, chunk } } => {
+            let options = ServeOptions { kind, latency: Duration::from_millis(latency_ms), chunk };
             serve_policy(options, SocketAddr::new(host, port)).await
         }
+        Command::Env { action } => env::run(action).await,
+        Command::Score { action } => score::run(action).await,
+        Command::FamilyWorker => Ok(kinitro_execution::family_worker().await?),
         Command::Config => effective::print(&settings),
         Command::Health { url } => health::check(&url).await,
     }
@@ -91,7 +99,8 @@ async fn serve_policy(options: ServeOptions, address: SocketAddr) -> Result<()> 
     let listener = TcpListener::bind(address)
         .await
         .with_context(|| format!("cannot listen on {address}; give another --host or --port"))?;
-    eprintln!("the policy listens at http://{}", listener.local_addr()?);
+    let address = listener.local_addr()?;
+    eprintln!("the policy listens at http://{address} and grpc://{address}");
     let supervisor = Supervisor::new();
     supervisor.spawn("policy", policy::serve(options, listener, supervisor.draining()));
     Ok(supervisor.run(Duration::from_secs(5)).await?)

@@ -214,7 +214,7 @@ impl Mesh {
             let execution = bind(SocketAddr::new(LOOPBACK, port(EXECUTION_PORT))).await?;
             let config = settings.execution(with(flags, json!({ "scheduling_url": urls["scheduling_url"] })))?;
             let supervisor = self.begin("execution", url_of(&execution)?, &sender);
-            kinitro_execution::start(config, execution, &supervisor).await?;
+            kinitro_execution::start(config, settings.family_worker(), execution, &supervisor).await?;
         }
         Ok(())
     }

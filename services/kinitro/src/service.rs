@@ -17,8 +17,9 @@ use crate::{
 
 /// What a service may take to finish its calls.
 const DRAIN: Duration = Duration::from_secs(30);
-/// What an executor may take, after its running episodes had their time, to hand in what they found.
-const DELIVERY: Duration = Duration::from_secs(25);
+/// What an executor may take, after its running episodes had their time, to hand in what they found: at most 1 s for the last answer to
+/// a request for work, 10 to hand back what that brought, 3 for stopped episodes, 10 for leases and results, 6 for its processes.
+const DELIVERY: Duration = Duration::from_secs(35);
 
 /// `kinitro gateway`.
 pub async fn gateway(args: GatewayArgs, settings: Settings) -> Result<()> {
@@ -54,7 +55,7 @@ pub async fn execution(args: ExecutionArgs, settings: Settings) -> Result<()> {
     let listener = listen(&args.listen, 50053).await?;
     let drain = Duration::from_secs_f64(config.drain_seconds) + DELIVERY;
     let supervisor = Supervisor::new();
-    kinitro_execution::start(config, listener, &supervisor).await?;
+    kinitro_execution::start(config, settings.family_worker(), listener, &supervisor).await?;
     Ok(supervisor.run(drain).await?)
 }
 

@@ -6,6 +6,7 @@
 use std::path::PathBuf;
 
 use kinitro_chassis::{ConfigError, ConfigLoader, field_names};
+use kinitro_execution::WorkerCommand;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
@@ -18,6 +19,8 @@ const SCHEDULER: &str = "KINITRO_SCHEDULER_";
 pub struct Settings {
     /// The TOML file.
     pub file: Option<PathBuf>,
+    /// The level of this process's log, which its children share; absent for their own default.
+    pub log_level: Option<String>,
 }
 
 impl Settings {
@@ -44,6 +47,12 @@ impl Settings {
     /// Execution's.
     pub fn execution(&self, flags: Value) -> Result<kinitro_execution::Config, ConfigError> {
         self.load("execution", "KINITRO_EXECUTOR_", &[], flags)
+    }
+
+    /// How execution starts its simulation processes: this program again, logging as this one does.
+    pub fn family_worker(&self) -> WorkerCommand {
+        let level = self.log_level.iter().flat_map(|level| ["--log-level", level]);
+        WorkerCommand::this_program(["family-worker"].into_iter().chain(level))
     }
 
     /// The development chain's.

@@ -3,11 +3,17 @@
 
 mod support;
 
+use std::time::Duration;
+
 use kinitro_proto::scheduling::v1::Cycle;
-use nix::sys::signal::Signal;
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
 use support::{
     ALONE, Backend, Options,
     counted::{assert_every_task_counted_once, most_attempts},
+    up::{all_gone, descendants},
 };
 
 /// Two miners whose policies take a while, so that there is a middle.
@@ -33,11 +39,41 @@ async fn a_killed_executor_costs_its_running_episodes_one_attempt_and_nothing_el
     let _alone = ALONE.lock().await;
     let mut backend = slow_backend().await;
     let cycle = in_the_middle(&backend).await;
+    let families = descendants(backend.pid("execution"));
+    assert_eq!(families.len(), 1, "{families:?}");
     backend.signal("execution", Signal::SIGKILL);
+    all_gone(&families).await;
     backend.spawn("execution");
     assert_every_task_counted_once(&backend, &cycle).await;
     let most = most_attempts(&backend).await;
     assert_eq!(most, 2, "what ran when the executor died was played once more");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_simulation_process_that_is_killed_ten_times_in_a_cycle_costs_time_and_no_result() {
+    let _alone = ALONE.lock().await;
+    // Twenty episodes at a time, of at least 0.65 seconds each: 2,000 of them outlast the ten blows on any machine.
+    let variables = vec![("KINITRO_EXECUTOR_MAX_TIMESTEPS", "10".to_owned())];
+    let backend = Backend::start(Options { policies: vec![("idle", 65); 4], variables }).await;
+    let cycle = backend.start_cycle(500).await;
+    assert_eq!(cycle.tasks_total, 2000);
+    let executor = backend.pid("execution");
+    for blow in 1..=10 {
+        let done = backend.cycle_when(cycle.id, "episodes are played", |_| true).await.tasks_completed;
+        let on = |cycle: &Cycle| cycle.tasks_completed > done && cycle.tasks_assigned > 0;
+        let cycle = backend.cycle_when(cycle.id, "the next process plays", on).await;
+        assert_eq!(cycle.status, "running", "blow {blow}");
+        // One that lives for a while is started again soon.
+        tokio::time::sleep(Duration::from_millis(5500)).await;
+        let family = descendants(executor);
+        assert_eq!(family.len(), 1, "blow {blow}: {family:?}");
+        kill(Pid::from_raw(family[0].pid), Signal::SIGKILL).unwrap();
+        all_gone(&family).await;
+    }
+    let in_the_middle = backend.cycle_when(cycle.id, "the cycle is asked for", |_| true).await;
+    assert_eq!(in_the_middle.status, "running", "all blows came in the middle: {in_the_middle:?}");
+    assert_every_task_counted_once(&backend, &cycle).await;
+    assert!(most_attempts(&backend).await >= 2, "what ran in a process that died was played again");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -47,7 +83,7 @@ async fn killed_scheduling_resumes_its_cycle() {
     let cycle = in_the_middle(&backend).await;
     backend.signal("scheduling", Signal::SIGKILL);
     // So that executors finish episodes and find nobody who takes the results.
-    tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
     backend.spawn("scheduling");
     assert_every_task_counted_once(&backend, &cycle).await;
 }
@@ -85,7 +121,7 @@ async fn results_that_come_while_postgres_is_away_are_kept_and_counted() {
     let cycle = in_the_middle(&backend).await;
     backend.postgres.kill();
     // So that executors finish episodes, and leases expire meanwhile.
-    tokio::time::sleep(std::time::Duration::from_secs(4)).await;
+    tokio::time::sleep(Duration::from_secs(4)).await;
     backend.postgres.restart().await.unwrap();
     assert_every_task_counted_once(&backend, &cycle).await;
 }

@@ -7,12 +7,15 @@ pub mod scheduling;
 use std::{net::SocketAddr, time::Duration};
 
 use kinitro_chassis::{Supervisor, SupervisorError};
-use kinitro_execution::Config;
+use kinitro_execution::{Config, Error, WorkerCommand};
 use kinitro_proto::execution::v1::execution_service_client::ExecutionServiceClient;
 use tokio::net::TcpListener;
 use tonic::transport::Channel;
 
 pub const ENVIRONMENTS: [&str; 3] = ["metaworld/reach-v3", "metaworld/push-v3", "metaworld/drawer-close-v3"];
+
+/// The process of a family.
+pub const WORKER: &str = env!("CARGO_BIN_EXE_kinitro-family");
 
 /// A running executor.
 pub struct Executor {
@@ -44,12 +47,17 @@ pub async fn free_address() -> SocketAddr {
 
 impl Executor {
     pub async fn start(config: Config) -> Self {
+        Self::start_with(config, WorkerCommand::new(WORKER)).await.unwrap()
+    }
+
+    /// With another program for the processes of its families.
+    pub async fn start_with(config: Config, worker: WorkerCommand) -> Result<Self, Error> {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let supervisor = Supervisor::new();
-        kinitro_execution::start(config, listener, &supervisor).await.unwrap();
+        kinitro_execution::start(config, worker, listener, &supervisor).await?;
         let client = ExecutionServiceClient::connect(format!("http://{address}")).await.unwrap();
-        Self { client, supervisor }
+        Ok(Self { client, supervisor })
     }
 
     /// One without anything to lease from.

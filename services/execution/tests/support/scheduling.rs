@@ -35,6 +35,30 @@ pub struct Table {
     pub lease_calls: usize,
     pub largest_request: u32,
     pub env_ids: BTreeSet<String>,
+    /// Whether it leases tasks of miners that the executor said are full.
+    pub ignores_full_miners: bool,
+}
+
+impl Table {
+    /// Takes what may be leased out of the queue, in order.
+    fn take(&mut self, request: &LeaseTasksRequest) -> Vec<Task> {
+        let batch = request.batch_size.unwrap_or(10) as usize;
+        let (mut taken, mut left) = (Vec::new(), VecDeque::new());
+        let mut of_miner: BTreeMap<u32, u32> = BTreeMap::new();
+        for task in self.pending.drain(..) {
+            let count = of_miner.entry(task.miner_uid).or_default();
+            let full = request.full_miner_uids.contains(&task.miner_uid)
+                || (request.max_per_miner > 0 && *count >= request.max_per_miner);
+            if taken.len() < batch && (self.ignores_full_miners || !full) {
+                *count += 1;
+                taken.push(task);
+            } else {
+                left.push_back(task);
+            }
+        }
+        self.pending = left;
+        taken
+    }
 }
 
 /// A handle on it; clones share everything.
@@ -67,13 +91,18 @@ impl Scheduling {
         self.table.lock().unwrap()
     }
 
-    /// Puts a task up.
+    /// Puts a task up, of the miner with the uid 7.
     pub fn put(&self, env_id: &str, endpoint: &str, seed: u32) -> String {
+        self.put_of(7, env_id, endpoint, seed)
+    }
+
+    /// Puts a task of a miner up.
+    pub fn put_of(&self, miner_uid: u32, env_id: &str, endpoint: &str, seed: u32) -> String {
         let task_uuid = uuid::Uuid::now_v7().to_string();
         let task = Task {
             task_uuid: task_uuid.clone(),
             cycle_id: 1,
-            miner_uid: 7,
+            miner_uid,
             miner_hotkey: "5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY".to_owned(),
             miner_endpoint: endpoint.to_owned(),
             env_id: env_id.to_owned(),
@@ -104,9 +133,8 @@ impl SchedulingService for Scheduling {
                 let mut table = self.table();
                 table.largest_request = table.largest_request.max(batch);
                 table.env_ids.extend(request.env_ids.iter().cloned());
-                let count = table.pending.len().min(batch as usize);
-                if count > 0 || tokio::time::Instant::now() >= wait_until {
-                    let mut tasks: Vec<Task> = table.pending.drain(..count).collect();
+                let mut tasks = table.take(&request);
+                if !tasks.is_empty() || tokio::time::Instant::now() >= wait_until {
                     for task in &mut tasks {
                         task.attempt += 1;
                         table.leased.insert(task.task_uuid.clone(), (task.attempt, task.clone()));
@@ -174,7 +202,10 @@ impl SchedulingService for Scheduling {
         let mut released = 0;
         for lease in request.into_inner().leases {
             if table.leased.get(&lease.task_uuid).is_some_and(|(attempt, _)| *attempt == lease.attempt) {
-                table.leased.remove(&lease.task_uuid);
+                let (_, mut task) = table.leased.remove(&lease.task_uuid).unwrap();
+                // The attempt is not spent.
+                task.attempt -= 1;
+                table.pending.push_back(task);
                 table.released.push(lease);
                 released += 1;
             }
@@ -219,6 +250,9 @@ impl SchedulingService for Scheduling {
         &self,
         _: Request<ListEnvironmentsRequest>,
     ) -> Result<Response<ListEnvironmentsResponse>, Status> {
+        Err(not_an_executors_call())
+    }
+    async fn list_timings(&self, _: Request<ListTimingsRequest>) -> Result<Response<ListTimingsResponse>, Status> {
         Err(not_an_executors_call())
     }
     async fn get_evaluation_metrics(

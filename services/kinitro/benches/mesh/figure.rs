@@ -9,7 +9,7 @@ use serde::Serialize;
 pub struct Figure {
     /// Dotted, e.g. `queue.create_20k`.
     pub name: &'static str,
-    /// `s`, `tasks/s`, …; whatever ends in `/s` is better when it is higher, all else when it is lower.
+    /// `s`, `tasks/s`, …; what is counted per something is better when it is higher, all else when it is lower.
     pub unit: &'static str,
     /// The median of our rounds.
     pub ours: f64,
@@ -27,7 +27,7 @@ pub struct Figure {
 impl Figure {
     /// How many times better ours is than `other`; below 1 it is worse.
     pub fn times_better_than(&self, other: f64) -> f64 {
-        if self.unit.ends_with("/s") { self.ours / other } else { other / self.ours }
+        if self.unit.contains('/') { self.ours / other } else { other / self.ours }
     }
 }
 

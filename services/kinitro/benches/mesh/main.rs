@@ -10,12 +10,16 @@
 
 mod bare_stores;
 mod deployment;
+mod episodes;
 mod figure;
 mod neighbour;
 mod player;
+mod python;
 mod queue;
 mod report;
 mod rest;
+mod score;
+mod simulation;
 
 use std::{fs::File, path::PathBuf, pin::Pin, process::ExitCode, sync::Mutex};
 
@@ -32,7 +36,13 @@ struct Group {
     measure: fn(Vec<&'static str>) -> Measuring,
 }
 
-const GROUPS: [Group; 1] = [Group { names: queue::names, measure: |wanted| Box::pin(queue::measure(wanted)) }];
+const GROUPS: [Group; 5] = [
+    Group { names: queue::names, measure: |wanted| Box::pin(queue::measure(wanted)) },
+    Group { names: simulation::names, measure: |wanted| Box::pin(simulation::measure(wanted)) },
+    Group { names: simulation::image_names, measure: |wanted| Box::pin(simulation::measure_images(wanted)) },
+    Group { names: episodes::names, measure: |wanted| Box::pin(episodes::measure(wanted)) },
+    Group { names: score::names, measure: |wanted| Box::pin(score::measure(wanted)) },
+];
 
 fn main() -> ExitCode {
     let prefix = match prefix(std::env::args().skip(1)) {

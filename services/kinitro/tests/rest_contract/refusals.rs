@@ -94,12 +94,12 @@ fn an_executor_has_a_name() {
 fn an_unknown_field_is_refused_by_name() {
     assert_snapshot!(post(FETCH, r#"{"executor_id":"executor-1","batchsize":1}"#), @r#"
     400 application/problem+json no-store
-    {"type":"urn:kinitro:problem:unknown-field","title":"Unknown field","status":400,"detail":"no field \"batchsize\"; the fields are executor_id, batch_size, env_ids, wait_ms",
+    {"type":"urn:kinitro:problem:unknown-field","title":"Unknown field","status":400,"detail":"no field \"batchsize\"; the fields are executor_id, batch_size, env_ids, wait_ms, full_miner_uids, max_per_miner",
     "field":"batchsize","request_id":"r-1"}
     "#);
     assert_snapshot!(post(SUBMIT, r#"{"executor_id":"executor-1","results":[{},{"reward":1}]}"#), @r#"
     400 application/problem+json no-store
-    {"type":"urn:kinitro:problem:unknown-field","title":"Unknown field","status":400,"detail":"no field \"reward\"; the fields are task_uuid, success, score, total_reward, timesteps, error, verification_passed, verification_score, attempt, verdict, cause, trajectory_hash, duration_seconds, policy_seconds",
+    {"type":"urn:kinitro:problem:unknown-field","title":"Unknown field","status":400,"detail":"no field \"reward\"; the fields are task_uuid, success, score, total_reward, timesteps, error, verification_passed, verification_score, attempt, verdict, cause, trajectory_hash, duration_seconds, policy_seconds, simulation_seconds, render_seconds, queue_seconds, policy_p50_seconds, policy_p99_seconds, policy_max_seconds",
     "field":"results[1].reward","request_id":"r-1"}
     "#);
     assert_snapshot!(get("/v1/miners?limit=3"), @r#"

@@ -107,6 +107,11 @@ impl Backend {
         }
     }
 
+    /// The process of a service.
+    pub fn pid(&self, name: &str) -> i32 {
+        self.processes[name].id().try_into().unwrap()
+    }
+
     /// Waits for a service's end and returns its exit code.
     pub async fn ended(&mut self, name: &str) -> Option<i32> {
         let deadline = Instant::now() + PATIENCE;

@@ -109,19 +109,7 @@ impl Up {
 
     /// The processes that it started, and theirs.
     pub fn descendants(&self) -> Vec<Process> {
-        let all: Vec<Process> = fs::read_dir("/proc")
-            .unwrap()
-            .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
-            .filter_map(Process::read)
-            .collect();
-        let mut family = vec![self.pid()];
-        let mut found = Vec::new();
-        while let Some(parent) = family.pop() {
-            let children = all.iter().filter(|process| process.parent == parent);
-            family.extend(children.clone().map(|process| process.pid));
-            found.extend(children.cloned());
-        }
-        found
+        descendants(self.pid())
     }
 }
 
@@ -178,4 +166,21 @@ pub async fn body(url: &str) -> serde_json::Value {
         serde_json::from_str(&text).map_err(|error| format!("{error}: {text}"))
     })
     .await
+}
+
+/// The processes that a process started, and theirs.
+pub fn descendants(of: i32) -> Vec<Process> {
+    let all: Vec<Process> = fs::read_dir("/proc")
+        .unwrap()
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .filter_map(Process::read)
+        .collect();
+    let mut family = vec![of];
+    let mut found = Vec::new();
+    while let Some(parent) = family.pop() {
+        let children = all.iter().filter(|process| process.parent == parent);
+        family.extend(children.clone().map(|process| process.pid));
+        found.extend(children.cloned());
+    }
+    found
 }

@@ -1,8 +1,32 @@
 //! The settings of an executor: `KINITRO_EXECUTOR_<FIELD>`, with the names and defaults of the operators' guide.
 
+mod superseded;
+mod written;
+
+use std::collections::BTreeMap;
+
 use kinitro_domain::{EnvId, ExecutorId};
-use serde::{Deserialize, Deserializer, Serialize};
+use kinitro_sim::Randomisation;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+use written::{optional_json, optional_list, slots_by_family};
+
+/// More episodes than this are in flight nowhere.
+const MOST_SLOTS: u32 = 10_000;
+
+/// The largest factor of the domain randomisation: beyond it, nothing behaves like the task.
+const MOST_RANDOM: f64 = 10.0;
+
+/// How carefully camera images are drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ImageQuality {
+    /// As simply as an 84×84 picture allows.
+    Fast,
+    /// To the pixel as Meta-World's own renderer.
+    Reference,
+}
 
 /// The settings of an executor. The last block is accepted so that existing deployments start; [`Config::superseded`] says what
 /// becomes of it.
@@ -23,7 +47,8 @@ pub struct Config {
     pub action_timeout: f64,
     /// Seconds for a connection to a policy, at the start of an episode.
     pub connect_timeout: f64,
-    /// Seconds that a policy has for all its answers in an episode together; on our side, the limit of a single step.
+    /// Seconds that a policy has for all its answers in an episode together, once it was reached. On our side, a single step that takes longer has hung, and
+    /// its family's process is replaced.
     pub eval_timeout: f64,
     /// Whether observations have camera images.
     pub use_images: bool,
@@ -33,10 +58,25 @@ pub struct Config {
     /// Only environments of these families.
     #[serde(deserialize_with = "optional_list")]
     pub env_families: Option<Vec<String>>,
-    /// Episodes in flight.
+    /// Episodes in flight in each family.
     pub default_max_concurrent: u32,
-    /// Threads that step and render; 0 for one a core.
+    /// The same for single families, e.g. `{"metaworld": 50}`.
+    #[serde(deserialize_with = "slots_by_family")]
+    pub max_concurrent_per_family: BTreeMap<String, u32>,
+    /// Episodes in flight against one miner's policy, and against one server whoever names it as theirs, over all families; 0 for no
+    /// limit. Episodes on demand do not count.
+    pub max_concurrent_per_miner: u32,
+    /// Threads in each family's process that step and render; 0 for one a core.
     pub simulation_threads: u32,
+    /// How camera images are drawn. Part of what is measured: all executors of a deployment must agree on it.
+    pub image_quality: ImageQuality,
+    /// Whether friction and damping vary from episode to episode, as the episode's seed says. Part of what is measured: all executors of
+    /// a deployment must agree on this and on both ranges, or the same seed is another episode.
+    pub domain_randomization: bool,
+    /// Lowest and highest factor on the friction of everything. All executors of a deployment must agree on it.
+    pub friction_range: [f64; 2],
+    /// Lowest and highest factor on the damping of every joint. All executors of a deployment must agree on it.
+    pub damping_range: [f64; 2],
     /// Also call policies on private and loopback addresses.
     pub allow_private_endpoints: bool,
     /// Seconds that running episodes have to finish when the executor drains.
@@ -60,11 +100,8 @@ pub struct Config {
     /// Container hosts.
     #[serde(deserialize_with = "optional_json")]
     pub eval_hosts: Option<Value>,
-    /// One process a family.
+    /// Whether families run in processes of their own, which they always do.
     pub use_concurrent_executor: Option<bool>,
-    /// Limits by family.
-    #[serde(deserialize_with = "optional_json")]
-    pub max_concurrent_per_family: Option<Value>,
     /// Spot checks of deployments against repositories.
     pub verification_enabled: Option<bool>,
     /// How many miners are checked.
@@ -92,7 +129,13 @@ impl Default for Config {
             env_ids: None,
             env_families: None,
             default_max_concurrent: 20,
+            max_concurrent_per_family: BTreeMap::new(),
+            max_concurrent_per_miner: 4,
             simulation_threads: 0,
+            image_quality: ImageQuality::Fast,
+            domain_randomization: true,
+            friction_range: Randomisation::STANDARD.friction,
+            damping_range: Randomisation::STANDARD.damping,
             allow_private_endpoints: false,
             drain_seconds: 20.0,
             assets: None,
@@ -104,7 +147,6 @@ impl Default for Config {
             eval_mem_limit: None,
             eval_hosts: None,
             use_concurrent_executor: None,
-            max_concurrent_per_family: None,
             verification_enabled: None,
             verification_rate: None,
             verification_tolerance: None,
@@ -141,12 +183,26 @@ impl Config {
         let ranges = [
             ("batch_size", self.batch_size, 1, 100),
             ("max_timesteps", self.max_timesteps, 1, 100_000),
-            ("default_max_concurrent", self.default_max_concurrent, 1, 10_000),
+            ("default_max_concurrent", self.default_max_concurrent, 1, MOST_SLOTS),
+            ("max_concurrent_per_miner", self.max_concurrent_per_miner, 0, MOST_SLOTS),
             ("simulation_threads", self.simulation_threads, 0, 1024),
         ];
         for (name, value, least, most) in ranges {
             if !(least..=most).contains(&value) {
                 return Err(format!("{name} is {value}; it must be {least} to {most}"));
+            }
+        }
+        for (family, slots) in &self.max_concurrent_per_family {
+            if !(1..=MOST_SLOTS).contains(slots) {
+                return Err(format!("max_concurrent_per_family gives {family} {slots}; it must be 1 to {MOST_SLOTS}"));
+            }
+        }
+        for (name, [low, high]) in [("friction_range", self.friction_range), ("damping_range", self.damping_range)] {
+            let fits = low > 0.0 && low <= high && high <= MOST_RANDOM;
+            if !fits {
+                return Err(format!(
+                    "{name} is [{low}, {high}]; it must be two factors above 0 and at most {MOST_RANDOM}, the lower one first"
+                ));
             }
         }
         if let Some(id) = &self.executor_id {
@@ -167,87 +223,18 @@ impl Config {
         self.env_families.clone().or_else(of_images)
     }
 
-    /// One line for each setting that existing deployments have and that does something else now, or nothing.
-    pub fn superseded(&self) -> Vec<String> {
-        let mut lines = Vec::new();
-        let mut line = |set: bool, name: &str, now: &str| {
-            if set {
-                lines.push(format!("{name} is set: {now}"));
-            }
-        };
-        line(
-            self.api_url.is_some(),
-            "api_url",
-            "executors lease by gRPC from scheduling_url; the REST gateway is not called",
-        );
-        line(self.api_key.is_some(), "api_key", "executors do not call the REST gateway, so no key is sent");
-        line(
-            self.eval_images.is_some(),
-            "eval_images",
-            "environments are built in and no image is run; only the families it names are used, when env_families is not set",
-        );
-        line(self.eval_mode.is_some(), "eval_mode", "episodes run in this process, without containers");
-        line(
-            self.eval_mem_limit.is_some(),
-            "eval_mem_limit",
-            "there is no evaluation container; limit this process instead",
-        );
-        line(
-            self.eval_hosts.is_some(),
-            "eval_hosts",
-            "episodes run on this host; start an executor on each host instead",
-        );
-        line(
-            self.use_concurrent_executor.is_some(),
-            "use_concurrent_executor",
-            "every executor plays default_max_concurrent episodes at once",
-        );
-        line(
-            self.max_concurrent_per_family.is_some(),
-            "max_concurrent_per_family",
-            "default_max_concurrent counts over all families; start one executor a family to limit each",
-        );
-        let verification = self.verification_rate.is_some()
-            || self.verification_tolerance.is_some()
-            || self.verification_samples.is_some()
-            || self.verification_max_repo_size_gb.is_some();
-        line(
-            verification || self.verification_enabled == Some(true),
-            "verification_*",
-            "this version does not compare deployments with repositories",
-        );
-        lines
+    /// Episodes in flight in a family.
+    pub fn slots(&self, family: &str) -> u32 {
+        self.max_concurrent_per_family.get(family).copied().unwrap_or(self.default_max_concurrent)
     }
-}
 
-/// A list, or its text: JSON, or comma-separated. Empty text and an empty list mean that none was given.
-fn optional_list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<String>>, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Written {
-        List(Vec<String>),
-        Text(String),
-    }
-    let list = match Option::<Written>::deserialize(deserializer)? {
-        None => Vec::new(),
-        Some(Written::List(list)) => list,
-        Some(Written::Text(text)) if text.trim_start().starts_with('[') => {
-            serde_json::from_str(&text).map_err(serde::de::Error::custom)?
+    /// How the physics varies.
+    pub(crate) fn randomisation(&self) -> Randomisation {
+        match self.domain_randomization {
+            true => Randomisation { friction: self.friction_range, damping: self.damping_range },
+            false => Randomisation::OFF,
         }
-        Some(Written::Text(text)) => text.split(',').map(|item| item.trim().to_owned()).collect(),
-    };
-    let list: Vec<String> = list.into_iter().filter(|item| !item.is_empty()).collect();
-    Ok((!list.is_empty()).then_some(list))
-}
-
-/// A JSON value, or its text.
-fn optional_json<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
-    Ok(match Option::<Value>::deserialize(deserializer)? {
-        None | Some(Value::Null) => None,
-        Some(Value::String(text)) if text.trim().is_empty() => None,
-        Some(Value::String(text)) => Some(serde_json::from_str(&text).map_err(serde::de::Error::custom)?),
-        Some(value) => Some(value),
-    })
+    }
 }
 
 #[cfg(test)]
@@ -268,6 +255,9 @@ mod tests {
         assert_eq!((config.batch_size, config.poll_interval_seconds, config.max_timesteps), (10, 5.0, 500));
         assert_eq!((config.action_timeout, config.eval_timeout, config.use_images), (0.5, 300.0, true));
         assert_eq!((config.default_max_concurrent, config.superseded().len()), (20, 0));
+        assert_eq!((config.max_concurrent_per_miner, config.image_quality), (4, ImageQuality::Fast));
+        assert_eq!(config.randomisation(), Randomisation::STANDARD);
+        assert_eq!(read(json!({"domain_randomization": false})).randomisation(), Randomisation::OFF);
     }
 
     #[test]
@@ -283,6 +273,18 @@ mod tests {
     }
 
     #[test]
+    fn each_family_has_its_own_number_of_slots() {
+        for slots in [json!({"metaworld": 50}), json!(r#"{"metaworld": 50, "genesis": 10}"#)] {
+            let config = read(json!({"max_concurrent_per_family": slots, "default_max_concurrent": 7}));
+            assert_eq!((config.slots("metaworld"), config.slots("other")), (50, 7));
+        }
+        assert_eq!(read(json!({"max_concurrent_per_family": ""})).slots("metaworld"), 20);
+        assert!(serde_json::from_value::<Config>(json!({"max_concurrent_per_family": "metaworld=50"})).is_err());
+        let wrong = serde_json::from_value::<Config>(json!({"max_concurrent_per_family": {"metaworld": -1}}));
+        assert!(wrong.unwrap_err().to_string().contains("max_concurrent_per_family"));
+    }
+
+    #[test]
     fn a_deployment_of_the_earlier_system_starts_and_is_told_what_changed() {
         let config = read(json!({
             "api_url": "http://api:8000", "api_key": "k", "eval_mode": "docker", "eval_mem_limit": "8g",
@@ -292,7 +294,7 @@ mod tests {
             "verification_max_repo_size_gb": 5.0,
         }));
         assert_eq!(config.validate(), Ok(()));
-        assert_eq!(config.superseded().len(), 9, "{:#?}", config.superseded());
+        assert_eq!(config.superseded().len(), 8, "{:#?}", config.superseded());
     }
 
     #[test]
@@ -305,6 +307,12 @@ mod tests {
             ("eval_timeout", json!(0.4)),
             ("max_timesteps", json!(0)),
             ("default_max_concurrent", json!(0)),
+            ("max_concurrent_per_family", json!({"metaworld": 0})),
+            ("max_concurrent_per_miner", json!(10_001)),
+            ("friction_range", json!([0.0, 1.2])),
+            ("friction_range", json!([1.2, 0.8])),
+            ("damping_range", json!([0.9, 10.1])),
+            ("damping_range", json!([-0.9, 1.1])),
             ("executor_id", json!("two words")),
             ("env_ids", json!(["push-v3"])),
             ("eval_images", json!("[1]")),
@@ -313,6 +321,11 @@ mod tests {
             let error = read(json!({field: value})).validate().unwrap_err();
             assert!(error.contains(field), "{field}: {error}");
         }
+        for range in [[f64::NAN, 1.0], [1.0, f64::NAN], [1.0, f64::INFINITY]] {
+            let config = Config { friction_range: range, ..Config::default() };
+            assert!(config.validate().unwrap_err().contains("friction_range"), "{range:?}");
+        }
+        assert!(serde_json::from_value::<Config>(json!({"image_quality": "best"})).is_err());
         assert!(
             serde_json::from_value::<Config>(json!({"batchsize": 3})).unwrap_err().to_string().contains("batch_size")
         );

@@ -1,0 +1,137 @@
+#![allow(clippy::unwrap_used)]
+
+use kinitro_policy::TransportConfig;
+
+use super::{
+    policy_server::{Act, PolicyServer, STAY},
+    *,
+};
+
+const EVAL_TIMEOUT: Duration = Duration::from_secs(4);
+
+fn stage() -> Stage {
+    let seconds = Duration::from_secs;
+    Stage {
+        transport: Transport::new(TransportConfig {
+            allow_private: true,
+            connect_timeout: seconds(30),
+            action_timeout: seconds(30),
+        }),
+        simulator: Simulator::new(None).unwrap(),
+        threads: SimulationThreads::start(1).unwrap(),
+        eval_timeout: EVAL_TIMEOUT,
+        longest_open: seconds(90),
+        action_timeout: seconds(30),
+        quality: ImageQuality::Fast,
+        randomisation: Randomisation::OFF,
+    }
+}
+
+fn plan(endpoint: String, max_timesteps: u32) -> Plan {
+    let env_id = "metaworld/reach-v3".parse().unwrap();
+    Plan { env_id, seed: 1, endpoint, max_timesteps, images: false, task_uuid: String::new() }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_episode_that_waits_for_a_busy_executor_is_played_to_its_end() {
+    let stage = stage();
+    let policy = PolicyServer::start(|_, _| STAY).await;
+    let plan = plan(policy.url(), 6);
+    // Other episodes that want the only thread too.
+    let busy = async {
+        loop {
+            stage.threads.run(|| std::thread::sleep(EVAL_TIMEOUT / 3)).await.0.unwrap();
+        }
+    };
+    let report = tokio::select! {
+        report = stage.play(&plan, || ()) => report,
+        () = busy => unreachable!("it never ends"),
+    };
+    assert_eq!((report.cause, report.timesteps), (Cause::StepLimit, 6), "{report:?}");
+    let (timing, limit) = (report.timing, EVAL_TIMEOUT.as_secs_f64());
+    assert!(timing.total > limit && timing.policy < limit && timing.queue > limit / 3.0, "{report:?}");
+    assert_eq!(report.calls.len(), 6, "those for actions");
+    assert!(0.0 < timing.policy_p50 && timing.policy_p50 <= timing.policy_p99, "{timing:?}");
+    assert!(timing.policy_p99 <= timing.policy_max && timing.policy_max < timing.policy, "{timing:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_policy_that_is_slow_all_the_time_is_at_fault_however_busy_the_executor_is() {
+    let stage = stage();
+    let policy = PolicyServer::start(|_, _| Act::Sleep(EVAL_TIMEOUT / 4)).await;
+    let plan = plan(policy.url(), 500);
+    let busy = async {
+        loop {
+            stage.threads.run(|| std::thread::sleep(EVAL_TIMEOUT / 3)).await.0.unwrap();
+        }
+    };
+    let report = tokio::select! {
+        report = stage.play(&plan, || ()) => report,
+        () = busy => unreachable!("it never ends"),
+    };
+    assert_eq!(report.cause, Cause::EpisodeTimeout, "{report:?}");
+}
+
+#[tokio::test]
+async fn a_standstill_during_a_call_is_not_time_of_the_policy() {
+    let stage = Stage { action_timeout: Duration::from_millis(1), longest_open: EVAL_TIMEOUT, ..stage() };
+    let mut ledger = Ledger::default();
+    let call = async {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        Ok(7)
+    };
+    assert_eq!(stage.asked(&mut ledger, call).await, (Ok(7), stage.action_timeout));
+    assert_eq!(ledger.policy, stage.action_timeout);
+}
+
+#[tokio::test]
+async fn a_policy_that_is_not_there_is_unreachable_however_short_its_time_for_the_episode_is() {
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let seconds = Duration::from_secs_f64;
+    let config = TransportConfig { allow_private: true, connect_timeout: seconds(0.3), action_timeout: seconds(0.3) };
+    let stage = Stage {
+        transport: Transport::new(config),
+        eval_timeout: Duration::from_millis(100),
+        longest_open: config.longest_call(),
+        ..stage()
+    };
+    let free = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let report = stage.play(&plan(format!("http://{free}"), 1), || unreachable!("nobody is there")).await;
+    assert_eq!(report.cause, Cause::PolicyUnreachable, "{report:?}");
+    let report = stage.play(&plan(format!("http://{}", silent.local_addr().unwrap()), 1), || ()).await;
+    assert_ne!(report.cause, Cause::EpisodeTimeout, "{report:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_steps_before_a_fault_of_the_policy_are_hashed() {
+    let stage = stage();
+    let policy = PolicyServer::start(|number, _| if number < 3 { STAY } else { Act::Status(500) }).await;
+    let fault = stage.play(&plan(policy.url(), 500), || ()).await;
+    let honest = PolicyServer::start(|_, _| STAY).await;
+    let whole = stage.play(&plan(honest.url(), 3), || ()).await;
+    assert_eq!((fault.cause, whole.cause), (Cause::HttpStatus, Cause::StepLimit));
+    assert_eq!((fault.timesteps, fault.trajectory_hash), (3, whole.trajectory_hash));
+    let none = PolicyServer::start(|_, _| Act::Status(500)).await;
+    assert_eq!(stage.play(&plan(none.url(), 3), || ()).await.trajectory_hash, "");
+}
+
+#[test]
+fn latencies_are_those_of_real_calls() {
+    let hundred: Vec<f32> = (1..=100).rev().map(|n| n as f32).collect();
+    assert_eq!(latencies(&hundred), [50.0, 99.0, 100.0]);
+    assert_eq!(latencies(&[3.0, 1.0]), [1.0, 3.0, 3.0]);
+    assert_eq!(latencies(&[]), [0.0; 3]);
+}
+
+#[test]
+fn only_unstable_physics_is_the_end_of_an_episode_and_not_our_fault() {
+    let fault = |outcome| simulated::<()>(outcome).unwrap_err();
+    let unstable =
+        SimError::Unstable { env_id: "metaworld/push-v3".parse().unwrap(), step: 17, warning: "mjWARN_BADQACC" };
+    let unstable = fault(Ok(Err(unstable)));
+    assert_eq!(unstable.cause(), Cause::PhysicsUnstable);
+    assert!(unstable.evidence().contains("step 17") && unstable.evidence().contains("BADQACC"), "{unstable}");
+    assert_eq!(fault(Ok(Err(SimError::Finished))).cause(), Cause::Simulator);
+    assert_eq!(fault(Ok(Err(SimError::RendererGone))).cause(), Cause::Renderer);
+    assert_eq!(fault(Err(Panicked("index".to_owned()))).cause(), Cause::Simulator);
+}
