@@ -19,7 +19,7 @@ use crate::settings::{Settings, with};
 
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 /// What a service may take to finish; execution takes `drain_seconds` of it (20 by default) for running episodes.
-const DRAIN: Duration = Duration::from_secs(45);
+const DRAIN: Duration = Duration::from_secs(60);
 const SCHEDULING_PORT: u16 = 50052;
 const INGESTION_PORT: u16 = 50051;
 const EXECUTION_PORT: u16 = 50053;

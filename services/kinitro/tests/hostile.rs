@@ -33,7 +33,7 @@ const MISDEEDS: &[(&str, &str, Play)] = &[
         on("/act", path, Reply::Late(3 * ACTION_TIMEOUT, GOOD_ACTION.to_owned()))
     }),
     ("hangs", "action_timeout", |path| on("/act", path, Reply::Silence)),
-    ("hangs before anything was said", "action_timeout", |_| Reply::Silence),
+    ("hangs before anything was said", "policy_unreachable", |_| Reply::Silence),
     ("drips its answer", "action_timeout", |path| {
         on("/act", path, Reply::Raw(b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n{\"acti".to_vec()))
     }),
