@@ -14,7 +14,6 @@ use kinitro_proto::execution::v1::{
 };
 use serde::Deserialize;
 use tokio::{
-    net::TcpListener,
     process::{Child, Command},
     time::sleep,
 };
@@ -22,6 +21,7 @@ use tonic::transport::Channel;
 
 use crate::{
     figure::{Figure, Rounds},
+    listening::{free_port, until_listening},
     python::Python,
 };
 
@@ -89,7 +89,9 @@ async fn over_http(python: &Python, executor: &Executor, name: &'static str, mod
             timing.queue_seconds
         );
     }
-    let (rounds, port) = (ROUNDS.to_string(), server.port.to_string());
+    // With pictures a Python episode takes minutes: one has to do.
+    let rounds = if images { 1 } else { ROUNDS };
+    let (rounds, port) = (rounds.to_string(), server.port.to_string());
     let theirs: Vec<PythonEpisode> = python.answer("episode.py", &[mode, &rounds, &port, TASK]).await?;
     let mut reference = Rounds::default();
     theirs.iter().for_each(|episode| reference.push(episode.seconds));
@@ -160,6 +162,7 @@ impl Executor {
             .args(["executor", "--host", "127.0.0.1", "--port", &port.to_string()])
             .env("KINITRO_EXECUTOR_SCHEDULING_URL", format!("http://127.0.0.1:{}", free_port().await?))
             .env("KINITRO_EXECUTOR_DEFAULT_MAX_CONCURRENT", IN_FLIGHT.to_string())
+            .env("KINITRO_EXECUTOR_MAX_CONCURRENT_PER_MINER", "0")
             .env("KINITRO_EXECUTOR_ALLOW_PRIVATE_ENDPOINTS", "true")
             .env("KINITRO_EXECUTOR_ACTION_TIMEOUT", "30")
             .env("KINITRO_EXECUTOR_LOG_LEVEL", "ERROR")
@@ -212,13 +215,8 @@ impl PolicyServer {
         let child = kinitro()
             .args(["policy", "serve", "--kind", "idle", "--latency-ms", &latency, "--port", &port.to_string()])
             .spawn()?;
-        let server = Self { url: format!("http://127.0.0.1:{port}"), _child: child };
-        let patience = Instant::now() + Duration::from_secs(60);
-        while reqwest::get(format!("{}/health", server.url)).await.is_err() {
-            ensure!(Instant::now() < patience, "the policy server does not come up");
-            sleep(Duration::from_millis(50)).await;
-        }
-        Ok(server)
+        until_listening(port, "the policy server").await?;
+        Ok(Self { url: format!("http://127.0.0.1:{port}"), _child: child })
     }
 }
 
@@ -226,8 +224,4 @@ fn kinitro() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_kinitro"));
     command.stdin(Stdio::null()).stdout(Stdio::null()).kill_on_drop(true);
     command
-}
-
-async fn free_port() -> Result<u16> {
-    Ok(TcpListener::bind("127.0.0.1:0").await?.local_addr()?.port())
 }

@@ -12,6 +12,7 @@ mod bare_stores;
 mod deployment;
 mod episodes;
 mod figure;
+mod listening;
 mod neighbour;
 mod player;
 mod python;

@@ -6,14 +6,15 @@ use std::{
     process::Stdio,
 };
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, bail};
 use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256};
 use tokio::{
-    net::TcpListener,
     process::{Child, Command},
-    time::{Duration, Instant, sleep, timeout},
+    time::{Duration, timeout},
 };
+
+use crate::listening::{free_port, until_listening};
 
 /// The longest that one script may take.
 const PATIENCE: Duration = Duration::from_secs(900);
@@ -62,15 +63,10 @@ impl Python {
 
     /// Starts the FastAPI policy server; it ends when the value is dropped.
     pub async fn policy_server(&self) -> Result<Server> {
-        let port = TcpListener::bind("127.0.0.1:0").await?.local_addr()?.port();
+        let port = free_port().await?;
         let child = self.command("server.py").arg(port.to_string()).kill_on_drop(true).spawn()?;
-        let server = Server { port, _child: child };
-        let patience = Instant::now() + Duration::from_secs(60);
-        while reqwest::get(format!("{}/health", server.url())).await.is_err() {
-            ensure!(Instant::now() < patience, "the Python policy server does not come up");
-            sleep(Duration::from_millis(50)).await;
-        }
-        Ok(server)
+        until_listening(port, "the Python policy server").await?;
+        Ok(Server { port, _child: child })
     }
 
     fn command(&self, name: &str) -> Command {
