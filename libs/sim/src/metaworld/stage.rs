@@ -141,7 +141,7 @@ pub(super) fn copied_parking_differs<T: Task>(assets: &Assets) -> Result<Option<
         let random = stage.random_vector(Start::Drawn(Streams::new(seed)))?;
         let mut honest = stage.parked_from_scratch(&random)?;
         let mut copied = TaskStage::<T>::finished(stage.parking.duplicate(), &random)?;
-        let mut tasks = (T::place(&mut honest, &random)?, T::place(&mut copied, &random)?);
+        let tasks = (T::place(&mut honest, &random)?, T::place(&mut copied, &random)?);
         for step in 0..60 {
             let equal = honest.parked_tcp() == copied.parked_tcp()
                 && bits(&honest) == bits(&copied)
@@ -151,9 +151,8 @@ pub(super) fn copied_parking_differs<T: Task>(assets: &Assets) -> Result<Option<
                 return Ok(Some((seed, step)));
             }
             let action = [0.2, 1.0, -0.6, 1.0];
-            for (sawyer, task) in [(&mut honest, &mut tasks.0), (&mut copied, &mut tasks.1)] {
+            for sawyer in [&mut honest, &mut copied] {
                 sawyer.step(action, T::HAND_BOUNDS).expect("an ordinary action");
-                let _ = task;
             }
         }
     }

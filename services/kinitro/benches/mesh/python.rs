@@ -32,7 +32,7 @@ impl Python {
         let requirements = script("requirements.txt");
         let wanted = hex::encode(Sha256::digest(fs::read(&requirements)?));
         if fs::read_to_string(&stamp).ok().as_deref() != Some(&wanted) {
-            eprintln!("making the Python side's virtual environment in {} (once; about 400 MB)", folder.display());
+            eprintln!("making the Python side's virtual environment in {} (once; some 600 MB)", folder.display());
             let made = async {
                 run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder)).await?;
                 let pip = [
