@@ -38,3 +38,4 @@ pub use scheme::{MinerScore, Scheme, Scores};
 pub use statistics::{Comparison, Interval, Paired, comparisons, upper_limit, wilson};
 pub use subsets::SubsetPoints;
 pub use tallies::{MAX_ENVIRONMENTS, MAX_EPISODES, MAX_MINERS, Miner, Tallies, Tally};
+pub use weights::scale;

@@ -17,7 +17,7 @@ pub(crate) fn softmax(points: &[u128], temperature: f64) -> Vec<f64> {
 
 /// Weights as 16-bit integers, scaled so that the largest is 65535 and rounded half up. Equal weights stay equal; what
 /// rounds to zero is zero.
-pub(crate) fn scale(weights: &[f64]) -> Vec<u16> {
+pub fn scale(weights: &[f64]) -> Vec<u16> {
     let largest = weights.iter().copied().fold(0.0, f64::max);
     if largest <= 0.0 {
         return vec![0; weights.len()];

@@ -9,7 +9,7 @@ use std::{sync::atomic::Ordering, time::Duration};
 use cycles_support::{Deployment, Replica, failure, neighbours::HOTKEYS, reason, success};
 use kinitro_proto::scheduling::v1::{
     CancelCycleRequest, Cycle, GetEvaluationMetricsRequest, GetStatusRequest, ListEnvironmentsRequest,
-    ListMinersRequest,
+    ListMinersRequest, Task, TaskResult,
 };
 use kinitro_scheduling::Config;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -348,6 +348,33 @@ async fn a_cycle_that_is_due_starts_as_soon_as_ingestion_is_there() {
     assert_eq!((refusal.code(), reason(&refusal).as_str()), (Code::Unavailable, "INGESTION_UNAVAILABLE"));
     deployment.ingestion.come_back().await;
     assert_eq!(replica.wait_for_cycle().await.tasks_total, 2);
+    replica.drain().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn why_a_policy_could_not_be_played_stands_beside_its_miner_until_the_next_cycle() {
+    let deployment = Deployment::new(2).await;
+    let mut replica = deployment.start().await;
+    let refused = |task: &Task| TaskResult {
+        verdict: "policy_fault".to_owned(),
+        cause: "endpoint_refused".to_owned(),
+        error: Some("http://10.0.0.1 is a private address".to_owned()),
+        ..failure(task)
+    };
+    let cycle = replica.start_cycle().await.unwrap();
+    replica.play(|task| if task.miner_uid == 1 { refused(task) } else { success(task) }, 4).await;
+    replica.wait_for(cycle.id, "completed").await;
+    let miners = replica.client.list_miners(ListMinersRequest {}).await.unwrap().into_inner().miners;
+    assert_eq!((miners[0].status_reason.as_deref(), miners[0].last_faults.len()), (None, 0));
+    let reason = "no episode of the last cycle could be played to its end: endpoint_refused (2)";
+    assert_eq!(miners[1].status_reason.as_deref(), Some(reason));
+    assert_eq!((miners[1].status.as_str(), miners[1].last_faults["endpoint_refused"]), ("active", 2));
+
+    let cycle = replica.start_cycle().await.unwrap();
+    replica.play(success, 4).await;
+    replica.wait_for(cycle.id, "completed").await;
+    let miners = replica.client.list_miners(ListMinersRequest {}).await.unwrap().into_inner().miners;
+    assert_eq!((miners[1].status_reason.as_deref(), miners[1].last_faults.len()), (None, 0));
     replica.drain().await;
 }
 

@@ -204,6 +204,8 @@ impl Store {
         )
         .fetch_all(&self.pool)
         .await?;
+        let scored = sqlx::query!("SELECT uid, hotkey FROM scoring.scores WHERE cycle_id = $1", key(cycle_id));
+        let hotkeys = scored.fetch_all(&self.pool).await?.into_iter().map(|row| (small(row.uid), row.hotkey)).collect();
         let kept = || rows.iter().filter(|row| row.scaled > 0);
         let described = cycle.described;
         Ok(Some(proto::Weights {
@@ -223,6 +225,8 @@ impl Store {
                 evaluation_duration_seconds: described.duration_seconds,
             }),
             scheme: cycle.scheme,
+            hotkeys,
+            burn_uid: cycle.burn_uid,
         }))
     }
 

@@ -45,6 +45,7 @@ async fn weight_that_nobody_earned_goes_to_the_burn_uid() {
     let answer = service.score(&hopeless).await.unwrap();
     let (scores, weights) = (answer.scores.unwrap(), answer.weights.unwrap());
     assert_eq!(weights.weights, BTreeMap::from([(7, 0.0), (42, 0.0), (300, 1.0)]));
+    assert_eq!((weights.burn_uid, weights.hotkeys.keys().copied().collect::<Vec<_>>()), (Some(300), vec![7, 42]));
     let chain = weights.weights_u16.unwrap();
     assert_eq!((chain.uids, chain.values), (vec![300], vec![65535]));
     // It is no miner.

@@ -47,6 +47,8 @@ async fn a_cycle_becomes_scores_and_weights() {
     assert_eq!((weights.timestamp, weights.created_at), (scores.created_at, scores.created_at));
     let chain = weights.weights_u16.unwrap();
     assert_eq!((chain.uids, chain.values), (vec![7, 42], vec![65535, 22]));
+    let hotkeys: Vec<_> = weights.hotkeys.iter().map(|(uid, hotkey)| (*uid, hotkey.as_str())).collect();
+    assert_eq!((hotkeys, weights.burn_uid), (vec![(7, HOTKEYS[0]), (42, HOTKEYS[1])], None));
     let metadata = weights.metadata.unwrap();
     assert_eq!((metadata.n_miners_evaluated, metadata.n_environments), (2, 4));
     assert_eq!(metadata.evaluation_duration_seconds.to_bits(), (120.1_f64 + 0.2).to_bits());

@@ -74,7 +74,7 @@ fn weights_are_published() {
     "created_at":"<time>","timestamp":"<time>","cycle_id":1,"weights_u16":{"uids":[2,9,10],"values":[3263,
     65535,8869]},
     "metadata":{"n_miners_evaluated":3,"n_environments":2,"evaluation_duration_seconds":<seconds>},
-    "scheme":"published-1"}
+    "scheme":"published-1","hotkeys":{"2":"5GKoVmHo6SNP6ESHudCa7mBkf6sj7iwQHi3BiGcmYLdf3kq3","9":"5FviZYPr5oVs9fge1aKcTUdSzbxB72hneySAwWwy3HnnmvYU","10":"5F4gHdZdXNrKb7zaPRKRxkpc7p3DAxGqWN5WwBMa6kmh2Ssi"},"burn_uid":null}
     "#);
 }
 
@@ -220,40 +220,40 @@ fn miners_are_listed_with_what_the_public_may_see() {
     200 application/json no-cache
     {"miners":[{"uid":0,"hotkey":"5HYntZzaUZoZG4NdeZcAwt7wH3TfGZzWp6xp9sy2rP3nHbic","endpoint":null,
     "last_evaluated":null,"status":"uncommitted","status_reason":"nothing is committed on the chain",
-    "repo":"","revision":"","endpoint_encrypted":false,"first_commit_block":0},
+    "repo":"","revision":"","endpoint_encrypted":false,"first_commit_block":0,"last_faults":{}},
     {"uid":1,"hotkey":"5FKktvQ9adM6LDucqE4LKnhmc8iQT1w1G5UogB31WNScPbYZ","endpoint":null,"last_evaluated":null,
     "status":"uncommitted","status_reason":"nothing is committed on the chain","repo":"","revision":"",
-    "endpoint_encrypted":false,"first_commit_block":0},
+    "endpoint_encrypted":false,"first_commit_block":0,"last_faults":{}},
     {"uid":2,"hotkey":"5GKoVmHo6SNP6ESHudCa7mBkf6sj7iwQHi3BiGcmYLdf3kq3","endpoint":"http://policy-2.example:9002",
     "last_evaluated":"<time>","status":"active","status_reason":null,"repo":"miner/two","revision":"v1",
-    "endpoint_encrypted":false,"first_commit_block":8},
+    "endpoint_encrypted":false,"first_commit_block":8,"last_faults":{}},
     {"uid":3,"hotkey":"5E7UZKaPNf5qCjXbfWCqczv6Gv2WwkvyNRdRbU9gKozki3VN","endpoint":null,"last_evaluated":null,
     "status":"uncommitted","status_reason":"nothing is committed on the chain","repo":"","revision":"",
-    "endpoint_encrypted":false,"first_commit_block":0},
+    "endpoint_encrypted":false,"first_commit_block":0,"last_faults":{}},
     {"uid":4,"hotkey":"5GbrBqvC9YDikjjcfJ5AmSUiNAhS6QFDvyAX8k11WqZbzXbs","endpoint":null,"last_evaluated":null,
     "status":"uncommitted","status_reason":"nothing is committed on the chain","repo":"","revision":"",
-    "endpoint_encrypted":false,"first_commit_block":0},
+    "endpoint_encrypted":false,"first_commit_block":0,"last_faults":{}},
     {"uid":5,"hotkey":"5F7StWZp8URuu6K8RPf6AzMsy5Bko1pCNTZxKSDiYEa4wSk8","endpoint":null,"last_evaluated":null,
     "status":"uncommitted","status_reason":"nothing is committed on the chain","repo":"","revision":"",
-    "endpoint_encrypted":false,"first_commit_block":0},
+    "endpoint_encrypted":false,"first_commit_block":0,"last_faults":{}},
     {"uid":6,"hotkey":"5HMpyi6Dc8CfCJkjQNkCf1U67b12HpbuDvSZh9D4rLvbc771","endpoint":null,"last_evaluated":null,
     "status":"uncommitted","status_reason":"nothing is committed on the chain","repo":"","revision":"",
-    "endpoint_encrypted":false,"first_commit_block":0},
+    "endpoint_encrypted":false,"first_commit_block":0,"last_faults":{}},
     {"uid":7,"hotkey":"5Gxw8iM8gqLvVempYMGn2nuLymLvdKuyFwWSUtnAznu4XJGC","endpoint":null,"last_evaluated":null,
     "status":"uncommitted","status_reason":"nothing is committed on the chain","repo":"","revision":"",
-    "endpoint_encrypted":false,"first_commit_block":0},
+    "endpoint_encrypted":false,"first_commit_block":0,"last_faults":{}},
     {"uid":8,"hotkey":"5ERgRrRYHdy3GJ2hBQuiDuj6ECPoYcV7hAD2UoqCXiz3iJLX","endpoint":null,"last_evaluated":null,
     "status":"invalid","status_reason":"the sealed endpoint does not open with this key: it was sealed for another one, or damaged",
-    "repo":"miner/eight","revision":"v1","endpoint_encrypted":true,"first_commit_block":0},
+    "repo":"miner/eight","revision":"v1","endpoint_encrypted":true,"first_commit_block":0,"last_faults":{}},
     {"uid":9,"hotkey":"5FviZYPr5oVs9fge1aKcTUdSzbxB72hneySAwWwy3HnnmvYU","endpoint":null,"last_evaluated":"<time>",
     "status":"active","status_reason":null,"repo":"miner/nine","revision":"v1","endpoint_encrypted":true,
-    "first_commit_block":9},
+    "first_commit_block":9,"last_faults":{}},
     {"uid":10,"hotkey":"5F4gHdZdXNrKb7zaPRKRxkpc7p3DAxGqWN5WwBMa6kmh2Ssi","endpoint":"https://policy-10.example",
     "last_evaluated":"<time>","status":"active","status_reason":null,"repo":"miner/ten","revision":"v1",
-    "endpoint_encrypted":false,"first_commit_block":10},
+    "endpoint_encrypted":false,"first_commit_block":10,"last_faults":{}},
     {"uid":11,"hotkey":"5EnTEWpNPgJYpBXRbG6TntPjgsUAz2qcBmHeNL71sCxLSMbA","endpoint":null,"last_evaluated":null,
     "status":"invalid","status_reason":"the commitment is neither `user/repo:revision:deployment` nor JSON with `m`, `r` and `d` or `e`",
-    "repo":"","revision":"","endpoint_encrypted":false,"first_commit_block":0}]}
+    "repo":"","revision":"","endpoint_encrypted":false,"first_commit_block":0,"last_faults":{}}]}
     "#);
 }
 

@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use kinitro_domain::CycleState;
+use kinitro_domain::{Cause, CycleState, Verdict};
 use kinitro_proto::scoring::v1::{
     Cycle, GetScoresRequest, MinerIdentity, ScoreCycleRequest, Tally, scoring_service_client::ScoringServiceClient,
 };
@@ -138,13 +138,26 @@ impl Cycles {
             .await?;
         }
         sqlx::query!(
-            "INSERT INTO scheduling.evaluated_miners (hotkey, last_cycle_id, last_evaluated)
-             SELECT m.hotkey, c.id, c.closed_at
+            "WITH ends AS (
+                 SELECT uid, count(*) AS episodes, COALESCE(cause, verdict) AS cause,
+                        verdict = $2 OR cause = $3 AS faulty
+                   FROM scheduling.tasks WHERE cycle_id = $1 GROUP BY uid, COALESCE(cause, verdict), faulty),
+             miners AS (
+                 SELECT uid, sum(episodes)::bigint AS episodes,
+                        COALESCE(jsonb_object_agg(cause, episodes) FILTER (WHERE faulty), '{}') AS faults
+                   FROM ends GROUP BY uid)
+             INSERT INTO scheduling.evaluated_miners (hotkey, last_cycle_id, last_evaluated, last_faults, last_episodes)
+             SELECT m.hotkey, c.id, c.closed_at, COALESCE(faults, '{}'), COALESCE(episodes, 0)
                FROM scheduling.cycle_miners m
                JOIN scheduling.cycles c ON c.id = m.cycle_id
+               LEFT JOIN miners USING (uid)
               WHERE c.id = $1
-                 ON CONFLICT (hotkey) DO UPDATE SET last_cycle_id = excluded.last_cycle_id, last_evaluated = excluded.last_evaluated",
-            cycle.id
+                 ON CONFLICT (hotkey) DO UPDATE
+                SET last_cycle_id = excluded.last_cycle_id, last_evaluated = excluded.last_evaluated,
+                    last_faults = excluded.last_faults, last_episodes = excluded.last_episodes",
+            cycle.id,
+            Verdict::PolicyFault.as_str(),
+            Cause::PolicyUnreachable.as_str()
         )
         .execute(&mut *lock)
         .await?;

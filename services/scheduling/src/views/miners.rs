@@ -1,42 +1,132 @@
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
-use kinitro_proto::scheduling::v1::{ListMinersResponse, Miner};
+use kinitro_proto::{
+    ingestion::v1 as ingestion,
+    scheduling::v1::{ListMinersResponse, Miner},
+};
 
 use super::timestamp;
-use crate::{cycles::Cycles, error::CycleError};
+use crate::{
+    cycles::Cycles,
+    database::{unsigned, unsigned32},
+    error::CycleError,
+};
+
+/// What the last cycle of a hotkey says about it.
+struct Evaluated {
+    at: i64,
+    /// The policy that was evaluated: repository, revision, endpoint.
+    policy: [String; 3],
+    episodes: u64,
+    /// Cause to episodes, of the causes that lie with the policy.
+    faults: BTreeMap<String, u32>,
+}
 
 impl Cycles {
     /// The miners as the public may see them: a sealed endpoint is left out.
     pub async fn list_miners(&self) -> Result<ListMinersResponse, CycleError> {
         let list = self.ingestion.list().await?;
-        let evaluated: HashMap<String, i64> = sqlx::query!(
-            r#"SELECT hotkey, (extract(epoch FROM last_evaluated) * 1000000)::bigint AS "last_us!"
-                 FROM scheduling.evaluated_miners"#
+        let mut evaluated: HashMap<String, Evaluated> = sqlx::query!(
+            r#"SELECT hotkey, (extract(epoch FROM last_evaluated) * 1000000)::bigint AS "last_us!",
+                      last_episodes, last_faults, repo, revision, endpoint
+                 FROM scheduling.evaluated_miners e
+                 JOIN scheduling.cycle_miners m USING (hotkey)
+                WHERE m.cycle_id = e.last_cycle_id"#
         )
         .fetch_all(&self.pool)
         .await?
         .into_iter()
-        .map(|row| (row.hotkey, row.last_us))
+        .map(|row| {
+            let policy = [row.repo, row.revision, row.endpoint];
+            let episodes = unsigned(row.last_episodes);
+            (row.hotkey, Evaluated { at: row.last_us, policy, episodes, faults: faults(&row.last_faults) })
+        })
         .collect();
-        let miners = list
-            .miners
-            .iter()
-            .map(|miner| {
-                let public = !miner.endpoint_encrypted && !miner.endpoint.is_empty();
-                Miner {
-                    uid: miner.uid,
-                    hotkey: miner.hotkey.clone(),
-                    endpoint: public.then(|| miner.endpoint.clone()),
-                    last_evaluated: evaluated.get(&miner.hotkey).copied().map(timestamp),
-                    status: miner.status.clone(),
-                    status_reason: (!miner.status_reason.is_empty()).then(|| miner.status_reason.clone()),
-                    repo: miner.repo.clone(),
-                    revision: miner.revision.clone(),
-                    endpoint_encrypted: miner.endpoint_encrypted,
-                    first_commit_block: miner.first_commit_block,
-                }
-            })
-            .collect();
+        let miners = list.miners.iter().map(|miner| shown(miner, evaluated.remove(&miner.hotkey))).collect();
         Ok(ListMinersResponse { miners })
+    }
+}
+
+fn faults(stored: &serde_json::Value) -> BTreeMap<String, u32> {
+    let counts = stored.as_object().into_iter().flatten();
+    counts.filter_map(|(cause, count)| Some((cause.clone(), unsigned32(count.as_i64()?)))).collect()
+}
+
+fn shown(miner: &ingestion::Miner, evaluated: Option<Evaluated>) -> Miner {
+    let public = !miner.endpoint_encrypted && !miner.endpoint.is_empty();
+    let reason = match &evaluated {
+        Some(evaluated) if miner.status_reason.is_empty() => unplayable(miner, evaluated),
+        _ => Some(miner.status_reason.clone()).filter(|reason| !reason.is_empty()),
+    };
+    Miner {
+        uid: miner.uid,
+        hotkey: miner.hotkey.clone(),
+        endpoint: public.then(|| miner.endpoint.clone()),
+        last_evaluated: evaluated.as_ref().map(|evaluated| timestamp(evaluated.at)),
+        status: miner.status.clone(),
+        status_reason: reason,
+        repo: miner.repo.clone(),
+        revision: miner.revision.clone(),
+        endpoint_encrypted: miner.endpoint_encrypted,
+        first_commit_block: miner.first_commit_block,
+        last_faults: evaluated.map(|evaluated| evaluated.faults).unwrap_or_default(),
+    }
+}
+
+/// Why not one episode of the policy that is committed now could be played to its end. Causes only: what a policy answered, or where
+/// it was looked for, may hold its endpoint.
+fn unplayable(miner: &ingestion::Miner, evaluated: &Evaluated) -> Option<String> {
+    let same = evaluated.policy.iter().eq([&miner.repo, &miner.revision, &miner.endpoint]);
+    let faulty: u64 = evaluated.faults.values().copied().map(u64::from).sum();
+    if !same || faulty == 0 || faulty < evaluated.episodes {
+        return None;
+    }
+    let causes: Vec<_> = evaluated.faults.iter().map(|(cause, count)| format!("{cause} ({count})")).collect();
+    Some(format!("no episode of the last cycle could be played to its end: {}", causes.join(", ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn miner() -> ingestion::Miner {
+        ingestion::Miner {
+            hotkey: "5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY".to_owned(),
+            status: "active".to_owned(),
+            repo: "user/policy".to_owned(),
+            revision: "v1".to_owned(),
+            endpoint: "http://169.254.169.254".to_owned(),
+            ..ingestion::Miner::default()
+        }
+    }
+
+    fn evaluated(revision: &str, faults: &[(&str, u32)]) -> Evaluated {
+        Evaluated {
+            at: 0,
+            policy: ["user/policy", revision, "http://169.254.169.254"].map(str::to_owned),
+            episodes: 6,
+            faults: faults.iter().map(|(cause, count)| ((*cause).to_owned(), *count)).collect(),
+        }
+    }
+
+    #[test]
+    fn a_policy_that_could_never_be_played_says_why_until_another_one_is_committed() {
+        let all = [("endpoint_refused", 4), ("action_timeout", 2)];
+        let reason = shown(&miner(), Some(evaluated("v1", &all))).status_reason;
+        let expected =
+            "no episode of the last cycle could be played to its end: action_timeout (2), endpoint_refused (4)";
+        assert_eq!(reason.as_deref(), Some(expected));
+        assert_eq!(shown(&miner(), Some(evaluated("v0", &all))).status_reason, None, "another policy since");
+        let some = shown(&miner(), Some(evaluated("v1", &[("action_timeout", 5)])));
+        assert_eq!((some.status_reason, some.last_faults["action_timeout"]), (None, 5));
+    }
+
+    #[test]
+    fn what_ingestion_says_comes_first() {
+        let invalid = ingestion::Miner { status: "invalid".to_owned(), status_reason: "why".to_owned(), ..miner() };
+        assert_eq!(
+            shown(&invalid, Some(evaluated("v1", &[("endpoint_refused", 6)]))).status_reason.as_deref(),
+            Some("why")
+        );
     }
 }
