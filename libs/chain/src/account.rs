@@ -1,12 +1,16 @@
 //! Accounts: SS58 addresses of prefix 42, and the keys that sign for them.
 
-use std::{fmt, str::FromStr as _};
+use std::{fmt, path::Path, str::FromStr as _};
 
 use kinitro_domain::Hotkey;
 use subxt::utils::AccountId32;
 use subxt_signer::{SecretUri, sr25519::Keypair};
+use zeroize::Zeroizing;
 
-use crate::ChainError;
+use crate::{ChainError, secret_file, wallet};
+
+/// A phrase of 24 words with a derivation has less.
+const SECRET_LIMIT: usize = 1_024;
 
 /// The address of 32 bytes of public key.
 pub fn hotkey_of(public_key: [u8; 32]) -> Hotkey {
@@ -26,14 +30,33 @@ pub fn account_of(hotkey: &Hotkey) -> Result<[u8; 32], ChainError> {
 pub struct Signer(Keypair);
 
 impl Signer {
+    /// From what a container is given: a seed (64 hex digits), a mnemonic phrase, or a URI such as `//Alice`.
+    pub fn from_secret(text: &str) -> Result<Self, ChainError> {
+        let text = text.trim();
+        if text.is_empty() || text.len() > SECRET_LIMIT {
+            let reason =
+                format!("a secret must have 1 to {SECRET_LIMIT} bytes: a seed of 64 hex digits, or a mnemonic phrase");
+            return Err(ChainError::BadSigner { reason });
+        }
+        let digits = text.strip_prefix("0x").unwrap_or(text);
+        let is_seed = digits.len() == 64 && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+        if is_seed { Self::from_seed_hex(text) } else { Self::from_uri(text) }
+    }
+
+    /// From a file with such a secret, or from a key file of Bittensor's. It must be small, and nobody else may write it.
+    pub fn from_file(path: &Path) -> Result<Self, ChainError> {
+        let text = secret_file::read(path)?;
+        if text.trim_start().starts_with('{') { wallet::from_key_file(path, &text) } else { Self::from_secret(&text) }
+    }
+
     /// From a secret of 32 bytes: 64 hex digits, with or without `0x`.
     pub fn from_seed_hex(text: &str) -> Result<Self, ChainError> {
-        let mut seed = [0; 32];
-        hex::decode_to_slice(text.strip_prefix("0x").unwrap_or(text), &mut seed)
+        let mut seed = Zeroizing::new([0; 32]);
+        hex::decode_to_slice(text.strip_prefix("0x").unwrap_or(text), &mut *seed)
             .map_err(|_| ChainError::BadSigner { reason: "a seed must be 64 hex digits".to_owned() })?;
-        let pair = Keypair::from_secret_key(seed);
-        seed.fill(0);
-        pair.map(Self).map_err(|error| ChainError::BadSigner { reason: error.to_string() })
+        Keypair::from_secret_key(*seed)
+            .map(Self)
+            .map_err(|_| ChainError::BadSigner { reason: "the seed makes no key pair".to_owned() })
     }
 
     /// From a mnemonic phrase or a development URI, e.g. `//Alice`, with derivation and password as usual on Substrate.
@@ -49,7 +72,11 @@ impl Signer {
 
     /// The address that it signs for.
     pub fn hotkey(&self) -> Hotkey {
-        hotkey_of(self.0.public_key().0)
+        hotkey_of(self.public_key())
+    }
+
+    pub(crate) fn public_key(&self) -> [u8; 32] {
+        self.0.public_key().0
     }
 
     pub(crate) fn pair(&self) -> &Keypair {

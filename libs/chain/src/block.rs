@@ -3,10 +3,12 @@
 use std::{fmt, str::FromStr};
 
 use kinitro_domain::BlockNumber;
+use serde::{Deserialize, Serialize};
 use subxt::utils::H256;
 
 /// The hash of a block; written as `0x` and 64 hex digits.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct BlockHash(pub [u8; 32]);
 
 /// Why a text is no [`BlockHash`].
@@ -22,6 +24,20 @@ impl FromStr for BlockHash {
         let digits = text.strip_prefix("0x").ok_or(BlockHashError)?;
         hex::decode_to_slice(digits, &mut bytes).map_err(|_| BlockHashError)?;
         Ok(Self(bytes))
+    }
+}
+
+impl TryFrom<String> for BlockHash {
+    type Error = BlockHashError;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl From<BlockHash> for String {
+    fn from(hash: BlockHash) -> Self {
+        hash.to_string()
     }
 }
 
@@ -50,7 +66,7 @@ impl From<BlockHash> for H256 {
 }
 
 /// One block of the chain.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct BlockRef {
     /// Its height.
     pub number: BlockNumber,

@@ -3,7 +3,7 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use kinitro_domain::BlockNumber;
-use tokio::{sync::Mutex, time::timeout};
+use tokio::time::timeout;
 
 use crate::{BlockHash, BlockRef, ChainError, NodeAddress, link::Link};
 
@@ -14,8 +14,6 @@ const READ_LIMIT: Duration = Duration::from_secs(90);
 #[derive(Clone)]
 pub struct ChainClient {
     pub(crate) link: Arc<Link>,
-    /// Held from reading a nonce until the node has taken the transaction, so that two submissions never share one.
-    pub(crate) submitting: Arc<Mutex<()>>,
 }
 
 impl ChainClient {
@@ -24,8 +22,7 @@ impl ChainClient {
     /// # Errors
     /// [`ChainError::BadAddress`].
     pub fn new(node: &str) -> Result<Self, ChainError> {
-        let link = Arc::new(Link::new(node.parse()?));
-        Ok(Self { link, submitting: Arc::default() })
+        Ok(Self { link: Arc::new(Link::new(node.parse()?)) })
     }
 
     /// A client that is connected already.
@@ -55,6 +52,22 @@ impl ChainClient {
             let connection = self.link.connection().await?;
             let hash = connection.methods.chain_get_finalized_head().await;
             let hash = hash.map_err(|error| connection.failed(TASK, error))?;
+            let header = connection.methods.chain_get_header(Some(hash)).await;
+            let header = header.map_err(|error| connection.failed(TASK, error))?;
+            let number = header.ok_or_else(|| self.no_block(BlockHash::from(hash)))?.number;
+            Ok(BlockRef { number: BlockNumber(number), hash: hash.into() })
+        })
+        .await
+    }
+
+    /// The newest block of the node's best chain; a reorganisation can still undo it.
+    pub async fn best_head(&self) -> Result<BlockRef, ChainError> {
+        const TASK: &str = "reading the head of the chain";
+        self.reading(TASK, async {
+            let connection = self.link.connection().await?;
+            let hash = connection.methods.chain_get_block_hash(None).await;
+            let hash = hash.map_err(|error| connection.failed(TASK, error))?;
+            let hash = hash.ok_or_else(|| connection.failed(TASK, "the node has no block at all"))?;
             let header = connection.methods.chain_get_header(Some(hash)).await;
             let header = header.map_err(|error| connection.failed(TASK, error))?;
             let number = header.ok_or_else(|| self.no_block(BlockHash::from(hash)))?.number;

@@ -1,37 +1,92 @@
-//! Where a policy is reached, as far as its text can tell. Whether the address behind a URL may be contacted is the executor's
-//! question, asked when it connects.
+//! Where a policy is reached, as far as its text can tell.
+//!
+//! The text is hostile. What an HTTP client, a resolver and a reader could understand differently (user names, backslashes, hosts
+//! in percent signs, IPv4 addresses in octal, a third slash) is refused here, each with its sentence. Whether an address that is
+//! written out may be contacted is [`Endpoint::check_address`]; what a name resolves to is the executor's question, asked when it
+//! connects.
 
-use std::{fmt, str::FromStr};
+use std::{borrow::Cow, fmt, str::FromStr};
 
-use url::Url;
+use kinitro_domain::check_address;
+use url::{Host, ParseError, Url};
 use uuid::Uuid;
 
 /// Where deployments are reached: `https://<uuid>.deployments.basilica.ai`.
-const DEPLOYMENTS: &str = "deployments.basilica.ai";
+pub(crate) const DEPLOYMENTS: &str = "deployments.basilica.ai";
+
+/// The scheme as it is written, and the one whose rules hold for host and port.
+const SCHEMES: &[(&str, &str)] = &[("http", "http"), ("https", "https"), ("grpc", "http"), ("grpcs", "https")];
 
 /// Where a policy is reached.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Endpoint {
     /// A deployment at the hosting provider of this subnet.
     Deployment(Uuid),
-    /// An `http` or `https` URL: a host, perhaps a port and a path; or a `grpc` or `grpcs` URL: a host, perhaps a port. No user, query or
-    /// fragment.
-    Url(Url),
+    /// An `http` or `https` URL: a host, perhaps a port and a path; or a `grpc` or `grpcs` URL: a host, perhaps a port.
+    Url(EndpointUrl),
 }
 
-/// Why a text is no endpoint; a sentence for people.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+/// A base URL: no user, query or fragment, and no slash at the end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EndpointUrl {
+    scheme: &'static str,
+    /// With `http` or `https`, whatever the scheme is: of a scheme that it does not know, the URL standard reads hosts by other
+    /// rules.
+    url: Url,
+}
+
+/// Why a text is no endpoint; a sentence for people. It never contains the endpoint.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the endpoint {0}")]
-pub struct EndpointError(&'static str);
+pub struct EndpointError(Cow<'static, str>);
 
 impl Endpoint {
     /// The base URL, without a slash at the end.
     pub fn url(&self) -> String {
         match self {
             Self::Deployment(uuid) => format!("https://{uuid}.{DEPLOYMENTS}"),
-            Self::Url(url) => url.as_str().trim_end_matches('/').to_owned(),
+            Self::Url(url) => url.to_string(),
         }
     }
+
+    /// Whether an address that is written out, or `localhost`, may be contacted: the executor's rule, as far as the text tells.
+    ///
+    /// # Errors
+    /// What kind of address it is; not which.
+    pub fn check_address(&self, allow_private: bool) -> Result<(), EndpointError> {
+        let Self::Url(url) = self else { return Ok(()) };
+        let checked = match url.url.host() {
+            Some(Host::Ipv4(address)) => check_address(address.into(), allow_private).map_err(|kind| kind.to_string()),
+            Some(Host::Ipv6(address)) => check_address(address.into(), allow_private).map_err(|kind| kind.to_string()),
+            Some(Host::Domain(name)) if !allow_private && is_localhost(name) => Err("localhost".to_owned()),
+            _ => Ok(()),
+        };
+        checked.map_err(|kind| EndpointError(format!("leads to an address that is not called: {kind}").into()))
+    }
+}
+
+/// RFC 6761: the name and everything below it.
+fn is_localhost(name: &str) -> bool {
+    let name = name.strip_suffix('.').unwrap_or(name);
+    name.rsplit('.').next() == Some("localhost")
+}
+
+impl EndpointUrl {
+    /// The URL, with `http` for `grpc` and `https` for `grpcs`.
+    pub(crate) fn as_http(&self) -> &Url {
+        &self.url
+    }
+}
+
+impl fmt::Display for EndpointUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let rest = self.url.as_str().trim_start_matches(self.url.scheme()).trim_end_matches('/');
+        write!(f, "{}{rest}", self.scheme)
+    }
+}
+
+fn refused<T>(why: &'static str) -> Result<T, EndpointError> {
+    Err(EndpointError(Cow::Borrowed(why)))
 }
 
 impl FromStr for Endpoint {
@@ -39,40 +94,97 @@ impl FromStr for Endpoint {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         if text.is_empty() {
-            return Err(EndpointError("is empty"));
+            return refused("is empty");
         }
-        // The URL parser would drop tabs and line ends silently, and read a backslash as a slash.
-        if !text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\') {
-            return Err(EndpointError("has characters that a URL cannot have"));
+        // URL parsers read it as a slash, resolvers do not.
+        if text.contains('\\') {
+            return refused("has characters that a URL cannot have: a backslash");
+        }
+        // The URL parser would drop tabs and line ends silently, and write the others in another way.
+        if !text.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"<>^`{|}".contains(&byte)) {
+            return refused("has characters that a URL cannot have");
         }
         if matches!(text.len(), 32 | 36)
             && let Ok(uuid) = Uuid::try_parse(text)
         {
             return Ok(Self::Deployment(uuid));
         }
-        let lower = text.get(..8).unwrap_or(text).to_ascii_lowercase();
-        let grpc = lower.starts_with("grpc://") || lower.starts_with("grpcs://");
-        if !grpc && !lower.starts_with("http://") && !lower.starts_with("https://") {
-            return Err(EndpointError("is neither a deployment's UUID nor an http, https, grpc or grpcs URL"));
-        }
-        let url = Url::parse(text).map_err(|_| EndpointError("is no valid URL"))?;
+        text.parse().map(Self::Url)
+    }
+}
+
+impl FromStr for EndpointUrl {
+    type Err = EndpointError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (scheme, rest) = text.split_once("://").unwrap_or((text, ""));
+        let Some(&(scheme, reads_as)) = SCHEMES.iter().find(|(known, _)| scheme.eq_ignore_ascii_case(known)) else {
+            return refused("is neither a deployment's UUID nor an http, https, grpc or grpcs URL");
+        };
         // The parser would skip further slashes and take what follows for the host.
-        if url.host_str().is_none_or(str::is_empty) || text.contains(":///") {
-            return Err(EndpointError("names no host"));
+        if rest.is_empty() || rest.starts_with('/') {
+            return refused("names no host");
         }
-        if !url.username().is_empty() || url.password().is_some() || text.contains('@') {
-            return Err(EndpointError("holds a user name or password, which everybody could read"));
+        if rest.contains('@') {
+            return refused("holds a user name or password, which everybody could read");
         }
-        if url.query().is_some() || url.fragment().is_some() {
-            return Err(EndpointError("has a query or a fragment; it must be a base URL"));
+        if rest.contains(['?', '#']) {
+            return refused("has a query or a fragment; it must be a base URL");
         }
-        if grpc && !matches!(url.path(), "" | "/") {
-            return Err(EndpointError("has a path, which gRPC has no place for"));
+        let authority = rest.split('/').next().unwrap_or_default();
+        if authority.contains('%') {
+            return refused("has a host in percent signs; write the name or address plainly");
+        }
+        let mut url = Url::parse(&format!("{reads_as}://{rest}")).map_err(|error| EndpointError(sentence(error)))?;
+        check_host(&url, authority)?;
+        if scheme.starts_with("grpc") && url.path() != "/" {
+            return refused("has a path, which gRPC has no place for");
         }
         if url.port() == Some(0) {
-            return Err(EndpointError("has port 0"));
+            return refused("has port 0");
         }
-        Ok(Self::Url(url))
+        let path = url.path().trim_end_matches('/').to_owned();
+        url.set_path(&path);
+        Ok(Self { scheme, url })
+    }
+}
+
+fn sentence(error: ParseError) -> Cow<'static, str> {
+    Cow::Borrowed(match error {
+        ParseError::EmptyHost => "names no host",
+        ParseError::InvalidPort => "is no valid URL: its port is none",
+        ParseError::IdnaError => "has an internationalised host name that is damaged",
+        ParseError::InvalidIpv4Address => "has a host that ends in a number and is no IPv4 address",
+        ParseError::InvalidIpv6Address => "has a host in brackets that is no IPv6 address",
+        ParseError::InvalidDomainCharacter => "has a host with characters that no name has",
+        _ => "is no valid URL",
+    })
+}
+
+/// `authority` is what was written: host, perhaps a port.
+fn check_host(url: &Url, authority: &str) -> Result<(), EndpointError> {
+    match url.host() {
+        None | Some(Host::Domain("")) => refused("names no host"),
+        Some(Host::Domain(name)) => {
+            let labels = name.strip_suffix('.').unwrap_or(name);
+            let known = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+            if !labels.bytes().all(known) {
+                return refused("has a host with characters that no name has");
+            }
+            if !labels.split('.').all(|label| (1..=63).contains(&label.len())) {
+                return refused("has a host with a part that is empty or longer than 63 characters");
+            }
+            Ok(())
+        }
+        Some(Host::Ipv4(address)) => {
+            let written = authority.rsplit_once(':').map_or(authority, |(host, _)| host);
+            if written == address.to_string() {
+                Ok(())
+            } else {
+                refused("has an IPv4 address that is not written as four decimal numbers")
+            }
+        }
+        Some(Host::Ipv6(_)) => Ok(()),
     }
 }
 
@@ -81,70 +193,11 @@ impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Deployment(uuid) => uuid.fmt(f),
-            Self::Url(_) => f.write_str(&self.url()),
+            Self::Url(url) => url.fmt(f),
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-
-    use super::*;
-
-    #[test]
-    fn a_deployment_has_its_url() {
-        let endpoint: Endpoint = "8A4CD2E1-36f7-4e0f-9b5d-0c1f2a3b4c5d".parse().unwrap();
-        assert_eq!(endpoint.url(), "https://8a4cd2e1-36f7-4e0f-9b5d-0c1f2a3b4c5d.deployments.basilica.ai");
-    }
-
-    #[test]
-    fn urls_keep_host_port_and_path() {
-        for (text, url) in [
-            ("http://127.0.0.1:9001", "http://127.0.0.1:9001"),
-            ("https://policy.example/", "https://policy.example"),
-            ("HTTPS://Policy.Example:443/a/b/", "https://policy.example/a/b"),
-            ("http://[::1]:8000", "http://[::1]:8000"),
-            ("grpc://policy.example:50051/", "grpc://policy.example:50051"),
-            ("GRPCS://policy.example", "grpcs://policy.example"),
-            ("grpc://[::1]:50051", "grpc://[::1]:50051"),
-        ] {
-            assert_eq!(text.parse::<Endpoint>().unwrap().url(), url);
-        }
-    }
-
-    #[test]
-    fn what_is_no_base_url_is_refused() {
-        for bad in [
-            "",
-            "abc",
-            "ftp://host",
-            "file:///etc/passwd",
-            "http://",
-            "http:///x",
-            "http:host",
-            "http:\\\\host",
-            "http://a b",
-            "http://ho\tst",
-            "http://user@host",
-            "http://u:p@host",
-            "http://@host",
-            "http://host?x=1",
-            "http://host#f",
-            "http://host:0",
-            "http://host:99999",
-            "http://b\u{fc}cher.example",
-            "javascript:alert(1)",
-            "grpc://",
-            "grpc:///x",
-            "grpc:host",
-            "grpc://host/path",
-            "grpc://user@host",
-            "grpcs://host?x=1",
-            "grpcs://host:0",
-            "grpc://host:99999",
-        ] {
-            assert!(bad.parse::<Endpoint>().is_err(), "{bad:?}");
-        }
-    }
-}
+#[path = "endpoint_tests.rs"]
+mod tests;

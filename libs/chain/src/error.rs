@@ -33,13 +33,15 @@ pub enum ChainError {
         seconds: u64,
     },
     /// The node now serves another chain than before.
-    #[error("the chain at {address} is not the one from before: its genesis block is {found}, expected {expected}")]
+    #[error("the chain at {address} is not the one from before: its block {number} is {found}, expected {expected}")]
     OtherChain {
         /// The node.
         address: String,
-        /// The genesis hash of the first connection.
+        /// Which block tells it: 0, the genesis block, or the one that a ticket was signed on.
+        number: u64,
+        /// Its hash on the chain from before.
         expected: BlockHash,
-        /// The genesis hash now.
+        /// Its hash now.
         found: BlockHash,
     },
     /// The node does not know the block, or forgot it.
@@ -84,6 +86,14 @@ pub enum ChainError {
         /// What is wrong with it.
         reason: String,
     },
+    /// A wallet or a file with a secret that cannot be used. Never quotes what is in it.
+    #[error("the key file {path} cannot be used: {reason}")]
+    KeyFile {
+        /// The file.
+        path: String,
+        /// What is wrong, and what to do.
+        reason: String,
+    },
     /// The commitment's bytes cannot go onto the chain.
     #[error(transparent)]
     Commitment(#[from] CommitmentError),
@@ -107,10 +117,39 @@ pub enum ChainError {
         /// What to do, when that is known: empty, or a colon and a clause.
         hint: &'static str,
     },
-    /// The transaction was taken and then dropped.
-    #[error("the transaction did not get into a block: {reason}; send it again")]
+    /// The transaction got into no block and never will: it may be signed anew.
+    #[error("the transaction {transaction} got into no block and never will: {reason}; send it again")]
     NotIncluded {
-        /// What the node said.
+        /// The transaction's hash.
+        transaction: BlockHash,
+        /// How that is known.
         reason: String,
+    },
+    /// The node keeps no body or no state of a block that would tell.
+    #[error(
+        "what became of the transaction {transaction} in block {block} cannot be read, because the chain at {address} has \
+         discarded what it knew of that block: look at what stands on the chain now, or ask an archive node"
+    )]
+    Forgotten {
+        /// The node.
+        address: String,
+        /// The transaction's hash.
+        transaction: BlockHash,
+        /// The block that it is in, or could be in.
+        block: u64,
+    },
+    /// The ticket could not be written down, so the transaction was not sent.
+    #[error("the transaction was not sent, because its ticket could not be recorded: {reason}")]
+    Unrecorded {
+        /// What the caller said.
+        reason: String,
+    },
+    /// What stands on the chain is not what was written. Somebody else uses the key, or the runtime changes what it is given.
+    #[error("the chain does not hold what {call} wrote: {difference}")]
+    NotAsWritten {
+        /// The call, `Pallet.call`.
+        call: &'static str,
+        /// What differs.
+        difference: String,
     },
 }

@@ -1,8 +1,13 @@
-//! The subtensor client: finalized blocks, neurons, commitments.
+//! The subtensor client: finalized blocks, the subnet, commitments, weights, and the keys that sign them.
 //!
 //! A [`ChainClient`] talks to one node over a WebSocket, through the RPC methods that every node serves (never the newer
 //! `chainHead` ones, which cannot read old blocks), and finds storage, calls and errors by name in the metadata that the node
 //! itself serves. So a runtime upgrade that moves indices or wraps a type does not need a new build.
+//!
+//! Whoever writes to the chain asks for one thing: that it happens once, and that he learns whether it did. [`ChainClient::execute`]
+//! gives out a [`Ticket`] before the first byte leaves, follows a transaction through lost connections and reorganisations, and
+//! [`ChainClient::fate`] does the same for a ticket that was written down before a restart. A transaction is signed anew only
+//! when its predecessor can certainly not get into a block any more.
 //!
 //! The connection is made when first needed and made again when it was lost: a call while the node is away fails with an error
 //! that names the address, and a later call works again. [`ChainClient::follow_finalized`] does the waiting by itself.
@@ -11,26 +16,56 @@
 //! never costs the others.
 
 mod account;
+mod beacon;
 mod block;
+mod call;
 mod client;
+mod clock;
 mod commitment;
+mod commitment_error;
+mod dispatch;
 mod endpoint;
 mod error;
+mod error_kind;
+mod execute;
 mod follow;
+mod identity;
 mod link;
 mod network;
+mod outcome;
+mod published_key;
+mod read_back;
+mod reader;
+#[cfg(test)]
+mod recorded_tests;
+mod reveal;
+mod secret_file;
+mod settle;
 mod state;
-mod submit;
+mod subnet;
+mod ticket;
+mod turn;
 mod value;
+mod wallet;
 mod write;
 
 pub use account::{Signer, account_of, hotkey_of};
 pub use block::{BlockHash, BlockHashError, BlockRef};
+pub use call::Call;
 pub use client::ChainClient;
-pub use commitment::{COMMITMENT_LIMIT, Commitment, CommitmentError, parse_commitment};
-pub use endpoint::{Endpoint, EndpointError};
+pub use commitment::{
+    COMMITMENT_LIMIT, Commitment, Opened, Opening, WrittenCommitment, WrittenEndpoint, parse_commitment,
+};
+pub use commitment_error::CommitmentError;
+pub use endpoint::{Endpoint, EndpointError, EndpointUrl};
 pub use error::ChainError;
+pub use error_kind::ErrorKind;
+pub use identity::EndpointIdentity;
 pub use network::NodeAddress;
+pub use published_key::{PublishedKey, PublishedKeyError};
+pub use reveal::{BlockClock, COMMIT_LIMIT, EpochSchedule, RevealError, WeightsPayload};
 pub use state::{MalformedCommitment, Neuron, RawCommitment};
-pub use submit::{Receipt, Wait};
-pub use write::{write_commitment, write_sealed_commitment};
+pub use subnet::{Subnet, Validator};
+pub use ticket::{ERA, Fate, Receipt, Ticket, Wait};
+pub use wallet::Wallet;
+pub use write::{CommitmentData, Spelling, write_bound_commitment, write_commitment, write_sealed_commitment};

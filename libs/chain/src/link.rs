@@ -27,8 +27,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 const PING_INTERVAL: Duration = Duration::from_secs(15);
 const SILENCE_LIMIT: Duration = Duration::from_secs(45);
-/// The largest answer that is read: metadata is 0.8 MB of hex, a page of 64 commitments less.
-const ANSWER_LIMIT: u32 = 8 * 1024 * 1024;
+/// The largest answer that is read: metadata is 0.8 MB of hex, a full block (5 MiB of transactions) 10.5 MB.
+const ANSWER_LIMIT: u32 = 12 * 1024 * 1024;
 /// Nodes put whole byte strings into some errors.
 const REASON_LIMIT: usize = 300;
 
@@ -114,10 +114,24 @@ impl Link {
         let connection = Arc::new(Connection::open(&self.address).await?);
         let (found, expected) = (connection.genesis(), *self.genesis.get_or_init(|| connection.genesis()));
         if found != expected {
-            return Err(ChainError::OtherChain { address: self.address.to_string(), expected, found });
+            return Err(ChainError::OtherChain { address: self.address.to_string(), number: 0, expected, found });
         }
         tracing::debug!(address = %self.address, genesis = %found, "connected to the chain");
         *current = Some(connection.clone());
         Ok(connection)
+    }
+}
+
+/// Growing pauses between attempts.
+#[derive(Default)]
+pub(crate) struct Pause(Duration);
+
+impl Pause {
+    const FIRST: Duration = Duration::from_millis(250);
+    const LONGEST: Duration = Duration::from_secs(15);
+
+    pub(crate) fn next(&mut self) -> Duration {
+        self.0 = (self.0 * 2).clamp(Self::FIRST, Self::LONGEST);
+        self.0
     }
 }

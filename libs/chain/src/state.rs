@@ -45,7 +45,7 @@ pub struct RawCommitment {
 #[error("the commitment {0}")]
 pub struct MalformedCommitment(String);
 
-type AtBlock = OnlineClientAtBlock<SubstrateConfig>;
+pub(crate) type AtBlock = OnlineClientAtBlock<SubstrateConfig>;
 
 impl ChainClient {
     /// The registered hotkeys of a subnet at a block, in order of uid.
@@ -136,7 +136,32 @@ impl ChainClient {
         .await
     }
 
-    async fn at(
+    /// What one hotkey committed on a subnet, as of a block; `None` when it committed nothing there.
+    pub async fn commitment_at(
+        &self,
+        block: BlockHash,
+        netuid: u16,
+        hotkey: &Hotkey,
+    ) -> Result<Option<RawCommitment>, ChainError> {
+        const TASK: &str = "reading a hotkey's commitment";
+        let account = account_of(hotkey)?;
+        self.reading(TASK, async {
+            let (connection, at) = self.at(block, TASK).await?;
+            let address = dynamic::storage::<(u16, [u8; 32]), Value>("Commitments", "CommitmentOf");
+            let stored = at.storage().try_fetch(address, (netuid, account)).await;
+            let stored = stored.map_err(|error| connection.failed(TASK, error))?;
+            Ok(stored.map(|stored| {
+                let (block, data) = match decode_registration(&stored) {
+                    Ok(registration) => read_registration(&registration),
+                    Err(error) => (None, Err(error)),
+                };
+                RawCommitment { hotkey: hotkey.clone(), block, data }
+            }))
+        })
+        .await
+    }
+
+    pub(crate) async fn at(
         &self,
         block: BlockHash,
         task: &'static str,

@@ -23,6 +23,9 @@ pub enum CryptoError {
     /// The tag does not fit: another key, or a damaged blob.
     #[error("the sealed endpoint does not open with this key: it was sealed for another one, or damaged")]
     WrongKey,
+    /// The tag does not fit: another key, another hotkey or subnet, or a damaged blob.
+    #[error("the sealed endpoint does not open: it was sealed for another key, hotkey or subnet, or damaged")]
+    WrongKeyOrBinding,
     /// A key's text is not 64 hex digits.
     #[error("a key must be 64 hex digits")]
     KeyFormat,

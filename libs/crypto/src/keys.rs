@@ -89,6 +89,11 @@ impl PublicKey {
     pub fn write_file(&self, path: &Path) -> Result<(), CryptoError> {
         write_new(path, 0o644, self.to_string().as_bytes())
     }
+
+    /// The key's 32 bytes.
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        self.0.as_bytes()
+    }
 }
 
 impl fmt::Display for PublicKey {

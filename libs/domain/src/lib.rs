@@ -1,8 +1,10 @@
-//! The words everybody uses: identifiers, environments, seeds, verdicts, states, tallies.
+//! The words everybody uses: identifiers, environments, seeds, verdicts, states, tallies; and the one rule of which addresses a
+//! stranger may make us connect to.
 //!
 //! No I/O, nothing async, no dependency on another crate of the workspace. What a service stores or sends is built from these
 //! types, so that a uid cannot be passed where a cycle is wanted and an out-of-range value cannot come into being.
 
+mod address;
 mod environment;
 mod ids;
 mod seed;
@@ -10,6 +12,7 @@ mod state;
 mod tally;
 mod verdict;
 
+pub use address::{AddressRefusal, check_address};
 pub use environment::{
     ALIASES, CATALOGUE, Catalogued, DEFAULT_ENVIRONMENTS, EnvId, EnvIdError, catalogued, default_environments,
     family_environments,

@@ -6,11 +6,11 @@ use std::{
 };
 
 use http::uri::Authority;
-use kinitro_domain::Cause;
+use kinitro_domain::{Cause, check_address};
 use reqwest::Url;
 
 use crate::{
-    Fault, check_address,
+    Fault,
     local::{lacking, our_fault},
     patience::answer_within,
 };

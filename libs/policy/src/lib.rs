@@ -12,7 +12,6 @@
 //! - A call is never sent twice. `/act` moves the state of a policy that remembers, so an answer that got lost is a fault, not a retry.
 //! - A policy that is dropped after a good action leaves its connection to the miner's next episode; after anything else it is closed.
 
-mod address;
 mod endpoint;
 mod episode;
 mod fault;
@@ -27,7 +26,6 @@ mod tls;
 mod transport;
 mod wire;
 
-pub use address::{Refusal, check_address};
 pub use endpoint::{Endpoint, Protocol, Resolved};
 pub use episode::{Action, ChannelSpec, Image, METAWORLD_ACTION, Observation, Policy, TaskConfig};
 pub use fault::{Fault, MAX_EVIDENCE_BYTES};

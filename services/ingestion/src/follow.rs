@@ -7,14 +7,14 @@ use std::{
 
 use futures::StreamExt as _;
 use kinitro_chain::{BlockRef, ChainClient, ChainError};
-use kinitro_crypto::PrivateKey;
 use sqlx::PgPool;
 use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     Error,
-    registry::{FirstCommitments, assess},
+    first::FirstCommitments,
+    registry::{Rules, assess},
     snapshot::Snapshot,
     store::{Store, load_newest},
 };
@@ -40,8 +40,7 @@ impl View {
 pub struct Follower {
     pub chain: ChainClient,
     pub pool: PgPool,
-    pub netuid: u16,
-    pub keys: Vec<PrivateKey>,
+    pub rules: Rules,
     pub view: watch::Sender<View>,
 }
 
@@ -88,7 +87,7 @@ impl Follower {
     /// Shows what an earlier process stored, until this one has read a block.
     async fn show_stored(&self) -> Result<(), Error> {
         if self.view.borrow().snapshot.is_none()
-            && let Some(snapshot) = load_newest(&self.pool, self.netuid).await?
+            && let Some(snapshot) = load_newest(&self.pool, self.rules.netuid).await?
         {
             tracing::info!(block = %snapshot.block.number, "showing the stored miners until the chain is read");
             self.view.send_replace(View { snapshot: Some(snapshot.into()), read_at: None });
@@ -99,9 +98,9 @@ impl Follower {
     async fn follow(&self, pause: &mut Duration) -> Result<std::convert::Infallible, Error> {
         self.show_stored().await?;
         let genesis = self.chain.genesis_hash().await?;
-        let store = Store::new(self.pool.clone(), genesis, self.netuid);
+        let store = Store::new(self.pool.clone(), genesis, self.rules.netuid);
         let mut progress = Progress { first: store.first_commitments().await?, last: store.load().await?, store };
-        tracing::info!(chain = %self.chain.address(), %genesis, netuid = self.netuid, "following the chain");
+        tracing::info!(chain = %self.chain.address(), %genesis, netuid = self.rules.netuid, "following the chain");
         let mut blocks = std::pin::pin!(self.chain.follow_finalized(None));
         let mut done = None;
         loop {
@@ -127,10 +126,11 @@ impl Follower {
             tracing::warn!(%known, %node, "the node is behind what was read before; waiting for it");
             return Ok(true);
         }
-        let neurons = self.chain.neurons_at(block.hash, self.netuid).await?;
-        let commitments = self.chain.commitments_at(block.hash, self.netuid).await?;
-        let assessed = assess(neurons, commitments, &self.keys, &progress.first);
-        let snapshot = Snapshot { block, observed_at: now(), netuid: self.netuid, miners: assessed.miners };
+        let neurons = self.chain.neurons_at(block.hash, self.rules.netuid).await?;
+        let commitments = self.chain.commitments_at(block.hash, self.rules.netuid).await?;
+        let assessed = assess(neurons, commitments, &self.rules, &progress.first);
+        let (opened, previous_key) = (assessed.opened.len(), assessed.with_previous_key());
+        let snapshot = Snapshot { block, observed_at: now(), netuid: self.rules.netuid, miners: assessed.miners };
 
         let changed = progress.last.as_ref().is_none_or(|last| snapshot.differs_from(last));
         let stored = match changed {
@@ -141,13 +141,17 @@ impl Follower {
             return Ok(false);
         }
         if changed {
-            progress.first.extend(assessed.new_policies);
+            progress.first.learn(assessed.new_policies);
             let count = |status: &str| snapshot.miners.iter().filter(|miner| miner.status.as_str() == status).count();
-            let (active, invalid) = (count("active"), count("invalid"));
-            tracing::info!(block = %block.number, miners = snapshot.miners.len(), active, invalid, "the miners changed");
+            let (active, invalid, duplicate) = (count("active"), count("invalid"), count("duplicate_endpoint"));
+            let miners = snapshot.miners.len();
+            tracing::info!(block = %block.number, miners, active, invalid, duplicate, opened, previous_key, "the miners changed");
         }
         metrics::gauge!("kinitro_ingestion_block").set(block.number.0 as f64);
         metrics::gauge!("kinitro_ingestion_miners").set(snapshot.miners.len() as f64);
+        // Which key the sealed endpoints were sealed for: when none is left with the previous one, it can be removed.
+        metrics::gauge!("kinitro_ingestion_sealed_miners", "key" => "current").set((opened - previous_key) as f64);
+        metrics::gauge!("kinitro_ingestion_sealed_miners", "key" => "previous").set(previous_key as f64);
         progress.last = Some(snapshot.clone());
         self.view.send_replace(View { snapshot: Some(Arc::new(snapshot)), read_at: Some(Instant::now()) });
         Ok(true)

@@ -9,9 +9,13 @@
 //! - A process that starts while the chain is away answers what an earlier one stored. Several may share a database: the newest
 //!   block that any of them stored counts for all, and of every policy the first block that was stored.
 //! - A commitment that nobody can read makes its miner `invalid`, with the reason; it never stops the others.
+//! - An endpoint is one miner's: of several hotkeys that have it committed, the one that committed it first ([`duplicates`]).
+//! - What was sealed stands in the answers for the operator's own services and in Postgres; never in a log, a reason or an error.
 
 mod config;
+mod duplicates;
 mod error;
+mod first;
 mod follow;
 mod registry;
 mod service;

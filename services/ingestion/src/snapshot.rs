@@ -21,6 +21,7 @@ pub enum Status {
     Active,
     Uncommitted,
     Invalid,
+    DuplicateEndpoint,
 }
 
 impl Status {
@@ -29,14 +30,16 @@ impl Status {
             Self::Active => "active",
             Self::Uncommitted => "uncommitted",
             Self::Invalid => "invalid",
+            Self::DuplicateEndpoint => "duplicate_endpoint",
         }
     }
 
-    /// The table's check admits no other text than these three.
+    /// The table's check admits no other text than these four.
     pub fn from_stored(text: &str) -> Self {
         match text {
             "active" => Self::Active,
             "uncommitted" => Self::Uncommitted,
+            "duplicate_endpoint" => Self::DuplicateEndpoint,
             _ => Self::Invalid,
         }
     }

@@ -1,6 +1,6 @@
 //! Putting the service together.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use futures::FutureExt as _;
 use kinitro_chain::ChainClient;
@@ -9,10 +9,12 @@ use kinitro_crypto::PrivateKey;
 use kinitro_proto::ingestion::v1::ingestion_service_server::IngestionServiceServer;
 use sqlx::{Connection as _, PgConnection, PgPool, postgres::PgPoolOptions};
 use tokio::{net::TcpListener, sync::watch};
+use zeroize::Zeroize as _;
 
 use crate::{
     Config, Error,
     follow::{Follower, View},
+    registry::Rules,
     service::Service,
 };
 
@@ -28,15 +30,18 @@ pub async fn migrate(database_url: &str) -> Result<(), Error> {
 }
 
 /// Sets the service up and lets it run on the supervisor. Neither the chain nor the database need be there yet.
-pub async fn start(config: Config, listener: TcpListener, supervisor: &Supervisor) -> Result<(), Error> {
+pub async fn start(mut config: Config, listener: TcpListener, supervisor: &Supervisor) -> Result<(), Error> {
     config.validate().map_err(Error::Config)?;
     let url = postgres_url(&config.database_url).map_err(|error| Error::Config(error.to_string()))?;
     let pool = PgPoolOptions::new().max_connections(4).acquire_timeout(Duration::from_secs(5)).connect_lazy(&url)?;
     let chain = ChainClient::new(&config.network)?;
-    let keys = private_keys(&config)?;
+    let keys = private_keys(&config);
+    config.backend_private_key.zeroize();
+    config.backend_previous_private_key.zeroize();
+    let rules = Rules { netuid: config.netuid, keys: keys?, allow_private_endpoints: config.allow_private_endpoints };
     let (sender, view) = watch::channel(View::default());
 
-    let follower = Follower { chain, pool: pool.clone(), netuid: config.netuid, keys, view: sender };
+    let follower = Follower { chain, pool: pool.clone(), rules, view: sender };
     let stop = supervisor.draining();
     supervisor.spawn("ingestion: follow the chain", async move {
         follower.run(stop).await;
@@ -55,10 +60,22 @@ pub async fn start(config: Config, listener: TcpListener, supervisor: &Superviso
     Ok(())
 }
 
+/// The current key first.
 fn private_keys(config: &Config) -> Result<Vec<PrivateKey>, Error> {
-    let inline = config.backend_private_key.as_deref().map(PrivateKey::from_hex);
-    let file = config.backend_private_key_file.as_deref().map(PrivateKey::read_file);
-    Ok(inline.into_iter().chain(file).collect::<Result<_, _>>()?)
+    let key = |inline: &Option<String>, file: &Option<PathBuf>| {
+        let inline = inline.as_deref().map(|text| PrivateKey::from_hex(text.trim()));
+        inline.or_else(|| file.as_deref().map(PrivateKey::read_file)).transpose()
+    };
+    let current = key(&config.backend_private_key, &config.backend_private_key_file)?;
+    let previous = key(&config.backend_previous_private_key, &config.backend_previous_private_key_file)?;
+    if let (Some(current), Some(previous)) = (&current, &previous)
+        && current.public() == previous.public()
+    {
+        return Err(Error::Config(
+            "the previous private key is the current one: remove the setting of the previous one".to_owned(),
+        ));
+    }
+    Ok(current.into_iter().chain(previous).collect())
 }
 
 async fn ping(pool: PgPool) -> Result<(), String> {

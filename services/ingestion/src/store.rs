@@ -5,7 +5,7 @@ use kinitro_domain::{BlockNumber, Hotkey, MinerUid};
 use sqlx::{PgPool, postgres::PgConnection};
 
 use crate::{
-    registry::{FirstCommitments, PolicyKey},
+    first::{FirstCommitments, PolicyKey},
     snapshot::{Miner, Snapshot, Status},
 };
 
@@ -36,7 +36,9 @@ impl Store {
         )
         .fetch_all(&self.pool)
         .await?;
-        Ok(rows.into_iter().map(|row| (PolicyKey::stored(row.hotkey, row.policy), block(row.block_number))).collect())
+        let mut first = FirstCommitments::default();
+        first.learn(rows.into_iter().map(|row| (PolicyKey::stored(row.hotkey, row.policy), block(row.block_number))));
+        Ok(first)
     }
 
     /// Makes a snapshot the newest, in one transaction. `policies` are the first commitments that were not stored before.

@@ -73,6 +73,7 @@ const GUIDE_VARIABLES: &[(&str, &[&str])] = &[
             "verification_max_repo_size_gb",
         ],
     ),
+    ("KINITRO_VALIDATOR_", &["log_level"]),
 ];
 
 /// Defaults < TOML `[section]` < environment `PREFIX_FIELD` < flags. See [`ConfigLoader`] for prefixes that several

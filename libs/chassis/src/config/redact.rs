@@ -4,8 +4,8 @@ use serde_json::Value;
 
 const HIDDEN: &str = "***";
 const SECRET: &[&str] = &["key", "secret", "password", "passphrase", "token", "mnemonic", "credential"];
-/// Where a secret is kept is no secret, and a public key is public.
-const HARMLESS: &[&str] = &["_file", "_path", "public_key"];
+/// Where a secret is kept is no secret, and a public key is public, and so are its address and its name.
+const HARMLESS: &[&str] = &["_file", "_path", "public_key", "hotkey", "hotkey_name", "version_key"];
 
 /// The same value with secrets replaced: those under a key that names one, and passwords inside URLs.
 pub fn redacted(value: Value) -> Value {
@@ -83,9 +83,11 @@ mod tests {
             "nested": [{"client_secret": ["hunter2"], "PASSWORD": "hunter2", "name": "x"}],
             "database_url": "postgres://u:hunter2@h:5432/d?sslmode=disable&password=hunter2",
             "redis_url": "redis://:hunter2@h/0",
+            "hotkey_seed": "hunter2", "hotkey_name": "mine", "version_key": 7,
         }));
         assert!(!shown.to_string().contains("hunter2"), "{shown}");
         assert_eq!(shown["port"], 8000);
+        assert_eq!((&shown["hotkey_name"], &shown["version_key"]), (&json!("mine"), &json!(7)));
         assert_eq!(shown["backend_private_key"], Value::Null);
         assert_eq!(shown["backend_private_key_file"], "/etc/key");
         assert_eq!(shown["nested"][0]["name"], "x");

@@ -45,6 +45,7 @@ async fn a_uid_taken_over_by_another_hotkey_is_another_miner() {
     world.chain.register(1, "//Alice").unwrap();
     let list = ingestion.list_at(world.finalize()).await;
     assert_eq!((&list.miners[1].hotkey, list.miners[1].first_commit_block), (&hotkey("//Alice"), first));
+    assert_eq!((list.miners[1].status.as_str(), list.miners[0].status.as_str()), ("active", "duplicate_endpoint"));
 }
 
 #[tokio::test]

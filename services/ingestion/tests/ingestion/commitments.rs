@@ -1,28 +1,37 @@
 //! What stands on the chain, and what ingestion makes of it.
 
-use kinitro_chain::write_sealed_commitment;
+use kinitro_chain::{PublishedKey, write_bound_commitment, write_sealed_commitment};
 use kinitro_crypto::PrivateKey;
+use kinitro_ingestion::Config;
 use sqlx::{Connection as _, PgConnection, Row as _};
 
-use crate::support::{Ingestion, World, hotkey};
+use crate::support::{Ingestion, World, binding, hotkey};
 
-const UUID: &str = "8a4cd2e1-36f7-4e0f-9b5d-0c1f2a3b4c5d";
+const UUIDS: [&str; 4] = [
+    "8a4cd2e1-36f7-4e0f-9b5d-0c1f2a3b4c5d",
+    "0b1cd2e1-36f7-4e0f-9b5d-0c1f2a3b4c5d",
+    "1c2dd2e1-36f7-4e0f-9b5d-0c1f2a3b4c5d",
+    "2d3ed2e1-36f7-4e0f-9b5d-0c1f2a3b4c5d",
+];
 
 #[tokio::test]
 async fn commitments_in_every_spelling_show_what_they_say() {
-    let world = World::new(&["//Alice", "//Bob", "//Charlie", "//Dave", "//Eve"]).await;
+    let world = World::new(&["//Alice", "//Bob", "//Charlie", "//Dave", "//Ferdie", "//Eve"]).await;
     let key = PrivateKey::generate();
-    let sealed = write_sealed_commitment("carl/arm", "v3", &UUID.parse().unwrap(), &key.public()).unwrap();
-    let sealed = String::from_utf8(sealed).unwrap();
-    let (_, blob) = sealed.split_once(":e:").unwrap();
+    let uuid = |number: usize| UUIDS[number].parse().unwrap();
+    let sealed = write_sealed_commitment("carl/arm", "v3", &uuid(1), &key.public()).unwrap();
+    let other = write_sealed_commitment("a/b", "c", &uuid(2), &key.public()).unwrap();
+    let (_, blob) = other.as_str().split_once(":e:").unwrap();
+    let bound = write_bound_commitment("ferdie/arm", "v5", &uuid(3), &key.public(), &binding("//Ferdie")).unwrap();
     let data = [
-        format!("alice/arm:0a1b2c3d:{UUID}"),
+        format!("alice/arm:0a1b2c3d:{}", UUIDS[0]),
         r#"{"m":"bob/arm","r":"v2","d":"https://policy.example:8443/base/"}"#.to_owned(),
-        sealed.clone(),
+        sealed.to_string(),
         format!(r#"{{"m":"dave/a","r":"v4","e":"{blob}"}}"#),
+        bound.to_string(),
     ];
     let mut blocks = Vec::new();
-    for (name, data) in ["//Alice", "//Bob", "//Charlie", "//Dave"].into_iter().zip(&data) {
+    for (name, data) in ["//Alice", "//Bob", "//Charlie", "//Dave", "//Ferdie"].into_iter().zip(&data) {
         blocks.push(world.commit(name, data).await);
     }
     let folder = tempfile::tempdir().unwrap();
@@ -31,33 +40,34 @@ async fn commitments_in_every_spelling_show_what_they_say() {
     let mut config = world.config();
     config.backend_private_key_file = Some(file);
 
-    let list = Ingestion::start(config).await.list_at(blocks[3]).await;
+    let list = Ingestion::start(config).await.list_at(blocks[4]).await;
     assert_eq!(list.netuid, 7);
     assert!(list.block_hash.starts_with("0x") && list.block_hash.len() == 66, "{}", list.block_hash);
-    let deployment = format!("https://{UUID}.deployments.basilica.ai");
+    let deployment = |number: usize| format!("https://{}.deployments.basilica.ai", UUIDS[number]);
     let expected = [
-        ("//Alice", "alice/arm", "0a1b2c3d", deployment.as_str(), false),
-        ("//Bob", "bob/arm", "v2", "https://policy.example:8443/base", false),
-        ("//Charlie", "carl/arm", "v3", &deployment, true),
-        ("//Dave", "dave/a", "v4", &deployment, true),
+        ("//Alice", "alice/arm", "0a1b2c3d", deployment(0), false),
+        ("//Bob", "bob/arm", "v2", "https://policy.example:8443/base".to_owned(), false),
+        ("//Charlie", "carl/arm", "v3", deployment(1), true),
+        ("//Dave", "dave/a", "v4", deployment(2), true),
+        ("//Ferdie", "ferdie/arm", "v5", deployment(3), true),
     ];
-    assert_eq!(list.miners.len(), 5);
+    assert_eq!(list.miners.len(), 6);
     for (uid, (name, repo, revision, endpoint, sealed)) in expected.into_iter().enumerate() {
         let miner = &list.miners[uid];
         assert_eq!((miner.uid as usize, &miner.hotkey), (uid, &hotkey(name)));
         assert_eq!((miner.status.as_str(), miner.status_reason.as_str()), ("active", ""));
         assert_eq!((miner.repo.as_str(), miner.revision.as_str()), (repo, revision));
-        assert_eq!((miner.endpoint.as_str(), miner.endpoint_encrypted), (endpoint, sealed));
+        assert_eq!((&miner.endpoint, miner.endpoint_encrypted), (&endpoint, sealed));
         assert_eq!((miner.first_commit_block, miner.commit_block), (blocks[uid], blocks[uid]));
     }
-    let eve = &list.miners[4];
+    let eve = &list.miners[5];
     assert_eq!((eve.status.as_str(), eve.first_commit_block, eve.endpoint.as_str()), ("uncommitted", 0, ""));
 
     // The same chain for an operator without the key: the policy is known, the endpoint is not.
     let ingestion = world.ingest().await;
     let list =
         ingestion.list_when("the chain is read without the key", |list| list.miners[2].status == "invalid").await;
-    for uid in [2, 3] {
+    for uid in [2, 3, 4] {
         let miner = &list.miners[uid];
         assert_eq!((miner.status.as_str(), miner.endpoint.as_str()), ("invalid", ""));
         assert!(miner.endpoint_encrypted && miner.status_reason.contains("no key is configured"), "{miner:?}");
@@ -96,7 +106,26 @@ async fn whatever_cannot_be_read_is_kept_with_the_reason_and_stops_nobody() {
         (stored(b"a/b:v1:http://h/?to=http://other"), "query or a fragment"),
         (stored(b"a/b:v1:http://h:0"), "port 0"),
         (stored(b"a/b:v1:http:///h"), "names no host"),
-        (stored(b"a/b:v1:e:not-sealed"), "no key is configured"),
+        (stored(b"a/b:v1:e:not-sealed"), "has 80 characters, this one has 10"),
+        (stored(&[&b"a/b:v1:b:"[..], &[b'~'; 80]].concat()), "no base85"),
+        (stored(&[0; 127]), "no printable ASCII text"),
+        (stored(b"a/b:v1:http://h\xc3\x28"), "no printable ASCII text"),
+        // Tricks with hosts.
+        (stored(b"a/b:v1:http://good.example@10.0.0.1"), "user name or password"),
+        (stored(b"a/b:v1:http://good.example\\.evil.example"), "a backslash"),
+        (stored(b"a/b:v1:http://%31%32%37.0.0.1"), "in percent signs"),
+        (stored(b"a/b:v1:http://xn--a.example"), "internationalised"),
+        (stored(b"a/b:v1:http://0177.0.0.1"), "four decimal numbers"),
+        (stored(b"a/b:v1:http://2130706433"), "four decimal numbers"),
+        (stored(b"a/b:v1:http://169.254.169.254/latest/meta-data"), "not called: cloud metadata"),
+        (stored(b"a/b:v1:http://192.168.1.1:8000"), "not called: private"),
+        (stored(b"a/b:v1:grpc://127.0.0.1:50051"), "not called: loopback"),
+        (stored(b"a/b:v1:http://[::ffff:7f00:1]"), "not called: IPv4-mapped"),
+        (stored(b"a/b:v1:http://[fe80::1]"), "not called: link-local"),
+        (stored(b"a/b:v1:http://0.0.0.0"), "not called: unspecified"),
+        (stored(b"a/b:v1:http://LOCALHOST.:8000"), "not called: localhost"),
+        // What an operator commits.
+        (stored(&PublishedKey(PrivateKey::generate().public()).write()), "is a published key"),
     ];
     let names: Vec<String> = (0..=cases.len()).map(|n| format!("//Miner/{n}")).collect();
     let world = World::new(&names.iter().map(String::as_str).collect::<Vec<_>>()).await;
@@ -124,4 +153,20 @@ async fn whatever_cannot_be_read_is_kept_with_the_reason_and_stops_nobody() {
     let row = row.await.unwrap();
     assert_eq!(row.get::<&str, _>("status"), "invalid");
     assert_eq!(row.get::<Vec<u8>, _>("commitment"), b"\x01\x02\x00\xff", "what was committed is kept");
+}
+
+#[tokio::test]
+async fn private_addresses_are_taken_where_the_operator_allows_them() {
+    let world = World::new(&["//Alice"]).await;
+    let block = world.commit("//Alice", "a/b:v1:http://127.0.0.1:9001").await;
+    let closed = world.ingest().await;
+    let miner = closed.list_at(block).await.miners.remove(0);
+    assert_eq!((miner.status.as_str(), miner.repo.as_str(), miner.commit_block), ("invalid", "a/b", block));
+    assert_eq!((miner.endpoint.as_str(), miner.first_commit_block), ("", 0));
+    closed.stop().await;
+
+    let open = Ingestion::start(Config { allow_private_endpoints: true, ..world.config() }).await;
+    let list = open.list_when("the miner is active", |list| list.miners[0].status == "active").await;
+    let miner = &list.miners[0];
+    assert_eq!((miner.endpoint.as_str(), miner.first_commit_block), ("http://127.0.0.1:9001", block));
 }

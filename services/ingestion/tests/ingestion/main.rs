@@ -3,6 +3,8 @@
 
 mod changes;
 mod commitments;
+mod duplicates;
+mod keys;
 mod outages;
 mod replicas;
 mod support;

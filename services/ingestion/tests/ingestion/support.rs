@@ -2,8 +2,9 @@
 
 use std::{net::SocketAddr, pin::pin, time::Duration};
 
-use kinitro_chain::{ChainClient, Signer, Wait};
+use kinitro_chain::{ChainClient, Signer, Wait, account_of};
 use kinitro_chassis::{ErrorInfo, Supervisor};
+use kinitro_crypto::Binding;
 use kinitro_devchain::{Devchain, NeuronSeed, RpcServer};
 use kinitro_ingestion::Config;
 use kinitro_proto::ingestion::v1::{
@@ -72,11 +73,14 @@ impl World {
     pub async fn commit(&self, uri: &str, data: &str) -> u64 {
         let signer = Signer::from_uri(uri).unwrap();
         let mut submitted = pin!(self.client.set_commitment(&signer, NETUID, data.as_bytes(), Wait::Inclusion));
+        // More and more slowly: on a busy machine the transaction must not be too old for the chain when it arrives.
+        let mut pause = Duration::from_millis(10);
         let receipt = loop {
             tokio::select! {
                 receipt = &mut submitted => break receipt.unwrap(),
-                () = sleep(Duration::from_millis(10)) => { self.chain.advance(1).unwrap(); }
+                () = sleep(pause) => { self.chain.advance(1).unwrap(); }
             }
+            pause = (pause * 2).min(Duration::from_secs(1));
         };
         self.finalize();
         receipt.block.number.0
@@ -194,6 +198,11 @@ pub async fn next(stream: &mut Streaming<WatchMinersResponse>) -> Result<ListMin
 
 pub fn hotkey(uri: &str) -> String {
     Signer::from_uri(uri).unwrap().hotkey().to_string()
+}
+
+/// What binds an endpoint to a hotkey of this subnet.
+pub fn binding(uri: &str) -> Binding {
+    Binding { netuid: NETUID, hotkey: account_of(&Signer::from_uri(uri).unwrap().hotkey()).unwrap() }
 }
 
 /// The machine-readable reason of a refusal.

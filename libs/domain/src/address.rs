@@ -11,13 +11,13 @@ use std::{
 
 /// Why an address is not connected to. Its text never contains the address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Refusal {
+pub struct AddressRefusal {
     kind: &'static str,
     /// Not even an operator can allow it: nothing can be reached there by TCP.
     never: bool,
 }
 
-impl fmt::Display for Refusal {
+impl fmt::Display for AddressRefusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.kind)
     }
@@ -73,7 +73,7 @@ const V6_GLOBAL: (Ipv6Addr, u32) = (Ipv6Addr::new(0x2000, 0, 0, 0, 0, 0, 0, 0), 
 
 /// Whether an address may be connected to. With `allow_private` everything may that can be reached by TCP at all; that is for
 /// development and for operators who run policies in their own network.
-pub fn check_address(address: IpAddr, allow_private: bool) -> Result<(), Refusal> {
+pub fn check_address(address: IpAddr, allow_private: bool) -> Result<(), AddressRefusal> {
     let refusal = match address {
         IpAddr::V4(address) => v4(address),
         // The form does not matter to an operator who allows everything, but what cannot be reached stays out.
@@ -88,19 +88,19 @@ pub fn check_address(address: IpAddr, allow_private: bool) -> Result<(), Refusal
     }
 }
 
-fn v4(address: Ipv4Addr) -> Option<Refusal> {
+fn v4(address: Ipv4Addr) -> Option<AddressRefusal> {
     V4.iter()
         .find(|(prefix, length, ..)| (address.to_bits() ^ Ipv4Addr::from(*prefix).to_bits()) >> (32 - length) == 0)
-        .map(|&(.., kind, never)| Refusal { kind, never })
+        .map(|&(.., kind, never)| AddressRefusal { kind, never })
 }
 
-fn v6(address: Ipv6Addr) -> Option<Refusal> {
+fn v6(address: Ipv6Addr) -> Option<AddressRefusal> {
     let within = |prefix: Ipv6Addr, length: u32| (address.to_bits() ^ prefix.to_bits()) >> (128 - length) == 0;
     let special = V6.iter().find(|(prefix, length, ..)| within(Ipv6Addr::from(*prefix), *length));
     match special {
-        Some(&(.., kind, never)) => Some(Refusal { kind, never }),
+        Some(&(.., kind, never)) => Some(AddressRefusal { kind, never }),
         None if within(V6_GLOBAL.0, V6_GLOBAL.1) => None,
-        None => Some(Refusal { kind: "not globally reachable", never: false }),
+        None => Some(AddressRefusal { kind: "not globally reachable", never: false }),
     }
 }
 

@@ -1,0 +1,206 @@
+//! Wallets and secrets in files: what is read, what is refused, and that nothing of a secret shows.
+#![allow(clippy::unwrap_used)]
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use kinitro_chain::{ChainError, Signer, Wallet};
+use proptest::prelude::*;
+use tempfile::TempDir;
+
+const PHRASE: &str = "bottom drive obey lake curtain smoke basket hold race lonely fit walk";
+/// The key of the phrase; facts from Substrate's development account.
+const SEED: &str = "0xfac7959dbfe72f052e5a0c3c8d6530f202b02fd8f9f5ca3580ec8deb7797479e";
+const ADDRESS: &str = "5DfhGyQdFobKM8NsWvEeAKk5EQQgYe9AydgJ7rMB6E1EqRzV";
+const OTHER: &str = "5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY";
+
+struct Wallets {
+    folder: TempDir,
+    wallet: Wallet,
+}
+
+impl Wallets {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir_all(folder.path().join("main/hotkeys")).unwrap();
+        let wallet = Wallet { path: folder.path().to_owned(), name: "main".to_owned(), hotkey: "hot".to_owned() };
+        Self { folder, wallet }
+    }
+
+    fn write(&self, file: &str, content: impl AsRef<[u8]>, mode: u32) -> PathBuf {
+        let path = self.folder.path().join("main/hotkeys").join(file);
+        fs::write(&path, content).unwrap();
+        chmod(&path, mode);
+        path
+    }
+
+    fn refused(&self) -> String {
+        let error = self.wallet.signer().unwrap_err();
+        assert!(matches!(error, ChainError::KeyFile { .. }), "{error}");
+        let said = format!("{error} {error:?}");
+        for secret in ["bottom", "curtain", "fac7959d", "7797479e"] {
+            assert!(!said.contains(secret), "{said}");
+        }
+        said
+    }
+}
+
+fn chmod(path: &Path, mode: u32) {
+    use std::os::unix::fs::PermissionsExt as _;
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+}
+
+fn key_file(fields: &[(&str, &str)]) -> String {
+    let fields: serde_json::Map<_, _> =
+        fields.iter().map(|(key, value)| ((*key).to_owned(), (*value).into())).collect();
+    serde_json::Value::Object(fields).to_string()
+}
+
+#[test]
+fn a_key_file_of_bittensors_gives_the_key_by_phrase_or_seed() {
+    for secret in [
+        vec![("secretPhrase", PHRASE)],
+        vec![("secretSeed", SEED)],
+        vec![("secretPhrase", PHRASE), ("secretSeed", SEED)],
+    ] {
+        let wallets = Wallets::new();
+        let fields = [&secret[..], &[("accountId", "0x00"), ("privateKey", "0x00"), ("ss58Address", ADDRESS)]].concat();
+        wallets.write("hot", key_file(&fields), 0o600);
+        assert_eq!(wallets.wallet.signer().unwrap().hotkey().as_str(), ADDRESS);
+        assert_eq!(wallets.wallet.hotkey().unwrap().as_str(), ADDRESS);
+    }
+}
+
+#[test]
+fn the_address_needs_no_secret_when_the_public_file_is_there() {
+    let wallets = Wallets::new();
+    wallets.write("hotpub.txt", key_file(&[("ss58Address", ADDRESS)]), 0o644);
+    assert_eq!(wallets.wallet.hotkey().unwrap().as_str(), ADDRESS);
+    wallets.write("hot", "$NACL and then noise", 0o600);
+    assert_eq!(wallets.wallet.hotkey().unwrap().as_str(), ADDRESS);
+    assert!(wallets.refused().contains("--no-use-password"));
+}
+
+#[test]
+fn a_file_with_another_address_than_its_secret_is_refused() {
+    let wallets = Wallets::new();
+    wallets.write("hot", key_file(&[("secretPhrase", PHRASE), ("ss58Address", OTHER)]), 0o600);
+    let said = wallets.refused();
+    assert!(said.contains(ADDRESS) && said.contains(OTHER), "{said}");
+
+    wallets.write("hot", key_file(&[("secretPhrase", PHRASE), ("ss58Address", ADDRESS)]), 0o600);
+    wallets.write("hotpub.txt", key_file(&[("ss58Address", OTHER)]), 0o644);
+    assert!(wallets.refused().contains("hotpub.txt"));
+}
+
+#[test]
+fn encrypted_files_are_refused_with_what_to_do() {
+    for start in ["$NACL\u{1}\u{2}", "$ANSIBLE_VAULT;1.1;AES256\n3132", "gAAAAABh"] {
+        let wallets = Wallets::new();
+        wallets.write("hot", start, 0o600);
+        assert!(wallets.refused().contains("regen-hotkey --no-use-password"), "{start}");
+    }
+    let wallets = Wallets::new();
+    wallets.write("hot", [b"$NACL".as_slice(), &[0xff; 40]].concat(), 0o600);
+    assert!(wallets.refused().contains("encrypted"));
+}
+
+#[test]
+fn a_file_that_others_may_write_is_refused_and_one_that_they_may_read_is_not() {
+    let wallets = Wallets::new();
+    let path = wallets.write("hot", key_file(&[("secretPhrase", PHRASE)]), 0o620);
+    for mode in [0o620, 0o602, 0o666] {
+        chmod(&path, mode);
+        assert!(wallets.refused().contains("chmod 600"), "{mode:o}");
+    }
+    for mode in [0o600, 0o400, 0o640, 0o644] {
+        chmod(&path, mode);
+        assert_eq!(wallets.wallet.signer().unwrap().hotkey().as_str(), ADDRESS);
+    }
+}
+
+#[test]
+fn what_is_no_key_file_is_refused_without_being_quoted() {
+    let long = format!("{{\"secretPhrase\": \"{PHRASE}{}\"}}", " ".repeat(20_000));
+    for bad in [
+        String::new(),
+        PHRASE.to_owned(),
+        format!("[\"{PHRASE}\"]"),
+        format!("{{\"secretPhrase\": [\"{PHRASE}\"]}}"),
+        format!("{{\"secretPhrase\": \"{PHRASE}\", \"secretSeed\": {{\"{SEED}\": 1}}}}"),
+        format!("{{\"secretPhrase\": \"{PHRASE} walk\"}}"),
+        format!("{{\"secretSeed\": \"{SEED}00\"}}"),
+        format!("{{\"ss58Address\": \"{ADDRESS}\"}}"),
+        format!("{{\"secretPhrase\": \"{PHRASE}\", \"ss58Address\": \"{SEED}\"}}"),
+        long,
+    ] {
+        let wallets = Wallets::new();
+        wallets.write("hot", bad, 0o600);
+        wallets.refused();
+    }
+    let wallets = Wallets::new();
+    assert!(wallets.refused().contains("hotkeys/hot"));
+    fs::create_dir(wallets.folder.path().join("main/hotkeys/hot")).unwrap();
+    assert!(wallets.refused().contains("no regular file"));
+}
+
+#[test]
+fn names_that_lead_elsewhere_are_refused() {
+    let wallets = Wallets::new();
+    wallets.write("hot", key_file(&[("secretPhrase", PHRASE)]), 0o600);
+    for name in ["", ".", "..", "../main", "a/b", "/etc", "a\\b", "a\0b", "a\nb", ".hidden", &"x".repeat(200)] {
+        let wallet = Wallet { name: name.to_owned(), ..wallets.wallet.clone() };
+        assert!(wallet.signer().unwrap_err().to_string().contains("the wallet's name"), "{name}");
+        let wallet = Wallet { hotkey: name.to_owned(), ..wallets.wallet.clone() };
+        assert!(wallet.hotkey().unwrap_err().to_string().contains("the hotkey's name"), "{name}");
+    }
+    assert!(Wallet::new("main", "hot").path.ends_with(".bittensor/wallets"));
+}
+
+#[test]
+fn a_secret_comes_from_a_text_or_a_file_of_any_kind() {
+    let wallets = Wallets::new();
+    for secret in [PHRASE, SEED, &SEED[2..], &format!(" {PHRASE}\n"), &key_file(&[("secretSeed", SEED)])] {
+        let path = wallets.write("secret", secret, 0o600);
+        assert_eq!(Signer::from_file(&path).unwrap().hotkey().as_str(), ADDRESS);
+        if !secret.starts_with('{') {
+            assert_eq!(Signer::from_secret(secret).unwrap().hotkey().as_str(), ADDRESS);
+        }
+    }
+    let derived = Signer::from_secret(&format!("{PHRASE}//Alice")).unwrap();
+    assert_eq!(derived.hotkey().as_str(), OTHER);
+    assert!(!format!("{derived:?}").contains("walk"));
+}
+
+/// A secret with something wrong: words swapped out, digits too few, things around it.
+fn broken_secret() -> impl Strategy<Value = String> {
+    prop_oneof![
+        "[0-9a-f]{20,63}",
+        "[0-9a-f]{65,200}",
+        "0x[0-9a-g]{64}g",
+        "([a-z]{4,8} ){11}[a-z]{4,8}",
+        "([a-z]{4,8} ){3,30}//[A-Z]{3,9}///[a-z]{8}",
+        "[a-zA-Z0-9 \\PC]{16,60}",
+    ]
+}
+
+proptest! {
+    #[test]
+    fn no_part_of_a_refused_secret_shows_in_its_error(secret in broken_secret()) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("secret");
+        fs::write(&path, &secret).unwrap();
+        chmod(&path, 0o600);
+        for result in [Signer::from_secret(&secret), Signer::from_seed_hex(&secret), Signer::from_uri(&secret), Signer::from_file(&path)] {
+            let Err(error) = result else { continue };
+            let said = format!("{error} {error:?}").replace(&folder.path().display().to_string(), "");
+            let characters: Vec<char> = secret.chars().collect();
+            for part in characters.windows(12) {
+                let part: String = part.iter().collect();
+                prop_assert!(!said.contains(&part), "{said}");
+            }
+        }
+    }
+}
