@@ -3,7 +3,7 @@
 export SQLX_OFFLINE := true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up demo test lint bench sqlx clean
+.PHONY: help setup up demo test lint bench interop sqlx clean
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -27,6 +27,10 @@ lint: setup ## formatting, clippy, the deployment files
 
 bench: setup ## measure (ONLY=<prefix> to choose); writes target/bench.json
 	@cargo bench --quiet --package kinitro --bench mesh -- $(ONLY)
+
+interop: setup ## run the Python bittensor SDK, old and new, against the chain and the backend
+	@cargo build --quiet --bin kinitro
+	@python3 interop/run.py "$${CARGO_TARGET_DIR:-target}/debug/kinitro"
 
 sqlx: setup ## renew the offline cache of the checked queries after changing one
 	@./scripts/prepare_queries.sh

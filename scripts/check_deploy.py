@@ -1,4 +1,4 @@
-"""Checks Dockerfile, compose.yaml and k8s/ without a container engine.
+"""Checks Dockerfile, the compose files and k8s/ without a container engine.
 
 Every document against its schema (the compose specification's and Kubernetes' own), every command line of ours against the
 binary's help, every variable of ours against the binary's configuration, and the rules that we hold ourselves to: probes,
@@ -17,8 +17,13 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 REQUIREMENTS = ROOT / "scripts" / "lint.txt"
 LINT = ROOT / ".vendor" / "lint"
 KUBERNETES = "1.35"
+COMPOSE = ["compose.yaml", "compose.validator.yaml"]
+KUSTOMIZATIONS = ["base", "validator"]
+# What .env would say, where "x" is no plausible value.
+REQUIRED = {"NETUID": "1", "BACKEND_URL": "https://backend.example"}
 # Settings that stand for what a secret would hold.
-SECRETS = {"database-url": "postgresql://kinitro:x@postgres/kinitro", "api-key": "x", "postgres-password": "x"}
+SECRETS = {"database-url": "postgresql://kinitro:x@postgres/kinitro", "api-key": "x", "postgres-password": "x",
+           "backend-private-key": "07" * 32, "backend-previous-private-key": "09" * 32}
 
 problems = []
 
@@ -75,20 +80,20 @@ class Binary:
 def substitute(value):
     """Compose's variable substitution, with a plausible value for what is required."""
     value = re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", str(value))
-    return re.sub(r"\$\{\w+:\?[^}]*\}", "x", value)
+    return re.sub(r"\$\{(\w+):\?[^}]*\}", lambda match: REQUIRED.get(match[1], "x"), value)
 
 
-def check_compose(binary):
-    """compose.yaml."""
+def check_compose(binary, file):
+    """One compose file."""
     import jsonschema
     import yaml
 
     schema = json.loads((LINT / "compose" / "config" / "compose_spec.json").read_text())
-    compose = yaml.safe_load((ROOT / "compose.yaml").read_text())
+    compose = yaml.safe_load((ROOT / file).read_text())
     for error in jsonschema.Draft7Validator(schema).iter_errors(compose):
-        report(f"compose.yaml {'/'.join(map(str, error.path))}", error.message)
+        report(f"{file} {'/'.join(map(str, error.path))}", error.message)
     for name, service in compose["services"].items():
-        where = f"compose.yaml {name}"
+        where = f"{file} {name}"
         if not str(service["image"]).startswith("kinitro"):
             continue
         binary.check_arguments(where, service["command"])
@@ -112,21 +117,21 @@ def container_environment(container, config_maps):
     return environment
 
 
-def check_kubernetes(binary):
-    """k8s/base: every file that the kustomization names, and no other."""
+def check_kubernetes(binary, folder):
+    """One folder of k8s/: every file that the kustomization names, and no other."""
     import kubernetes_validate
     import yaml
 
-    base = ROOT / "k8s" / "base"
+    base = ROOT / "k8s" / folder
     kustomization = yaml.safe_load((base / "kustomization.yaml").read_text())
     files = {path.name for path in base.glob("*.yaml")} - {"kustomization.yaml"}
     for name in files ^ set(kustomization["resources"]):
-        report(f"k8s/base/{name}", "is not both a file and a resource of kustomization.yaml")
+        report(f"k8s/{folder}/{name}", "is not both a file and a resource of kustomization.yaml")
     documents = [(name, document) for name in sorted(files) for document in yaml.safe_load_all((base / name).read_text())]
     config_maps = {document["metadata"]["name"]: document["data"] for _, document in documents
                    if document["kind"] == "ConfigMap"}
     for name, document in documents:
-        where = f"k8s/base/{name} {document['kind']} {document['metadata']['name']}"
+        where = f"k8s/{folder}/{name} {document['kind']} {document['metadata']['name']}"
         try:
             kubernetes_validate.validate(document, KUBERNETES, strict=True)
         except kubernetes_validate.ValidationError as error:
@@ -162,8 +167,10 @@ def main():
     install_validators()
     binary = Binary()
     check_dockerfile()
-    check_compose(binary)
-    check_kubernetes(binary)
+    for file in COMPOSE:
+        check_compose(binary, file)
+    for folder in KUSTOMIZATIONS:
+        check_kubernetes(binary, folder)
     for problem in problems:
         print(problem, file=sys.stderr)
     if problems:

@@ -1,10 +1,12 @@
-"""Extracts the chain's runtime metadata from the source distribution of bittensor 11.3.0.
+"""Extracts what a real node answered from the source distributions of bittensor 11.3.0 (spec 461) and 11.0.0 (spec 419).
 
-    extract_chain_metadata.py ARCHIVE FOLDER    writes metadata-461-v15.scale and metadata-461-v14.scale into FOLDER
-    extract_chain_metadata.py --check FOLDER    exit status 0 when both are there with the expected hashes, 1 otherwise
+    extract_chain_metadata.py ARCHIVE FOLDER    writes the three files of the archive's spec into FOLDER
+    extract_chain_metadata.py --check FOLDER    exit status 0 when all six are there with the expected hashes, 1 otherwise
 
-The archive's tests/fixtures/golden.json holds two records of a real node: `v15_hex`, what the runtime call
-Metadata_metadata_at_version(15) answered (an option byte, a compact length, the metadata), and `v14_hex`, the bare metadata.
+The archive's tests/fixtures/golden.json is a record of a real node. Its metadata becomes two files: metadata-SPEC-v15.scale from
+`v15_hex`, what the runtime call Metadata_metadata_at_version(15) answered (an option byte, a compact length, the metadata), and
+metadata-SPEC-v14.scale from `v14_hex`, the bare metadata. The rest (storage keys and values, calls, signature payloads,
+transactions, events, answers of runtime calls, a block) becomes golden-SPEC.json, against which the tests compare.
 Prints nothing when all is up to date.
 """
 
@@ -16,25 +18,32 @@ import tarfile
 
 FIXTURE = "tests/fixtures/golden.json"
 FIXTURE_LIMIT = 64 * 1024 * 1024
-V15 = "metadata-461-v15.scale"
-V14 = "metadata-461-v14.scale"
 SHA256 = {
-    V15: "0d812a161c40efbe58ac13785cb579ab79b0bc7c4b57f5bcd27981501a8c8ca8",
-    V14: "e84884bbe6d85cd302f268ceee14d628a4c2fae6901535b3ebc0f23376dec753",
+    461: {
+        "metadata-461-v15.scale": "0d812a161c40efbe58ac13785cb579ab79b0bc7c4b57f5bcd27981501a8c8ca8",
+        "metadata-461-v14.scale": "e84884bbe6d85cd302f268ceee14d628a4c2fae6901535b3ebc0f23376dec753",
+        "golden-461.json": "1acbce007e8f2b8b2b87f2eaf386aae398c1b2bc8a84fdfdd93264967f6bff11",
+    },
+    419: {
+        "metadata-419-v15.scale": "f013e0bed6ede4423219a8a58e1d4f04b4ebe5f920ec514bac58c705311e024b",
+        "metadata-419-v14.scale": "af1751f29edb1aa23c98d1d7ae978d6e2a4c36769cd894bb071952c6d18cc539",
+        "golden-419.json": "7dbd2c188f08b81bd897113b7a3920cdac68ef9b0dcf0cc224779ace970ca9c2",
+    },
 }
 
 
 def up_to_date(folder):
-    """Whether both files are there with the expected hashes."""
-    for name, expected in SHA256.items():
-        path = folder / name
-        if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != expected:
-            return False
+    """Whether all files are there with the expected hashes."""
+    for files in SHA256.values():
+        for name, expected in files.items():
+            path = folder / name
+            if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != expected:
+                return False
     return True
 
 
 def fixture(archive):
-    """The parsed golden.json of the source distribution."""
+    """The parsed golden.json of a source distribution."""
     with tarfile.open(archive, "r:gz") as members:
         for member in members:
             if member.isfile() and member.name.endswith("/" + FIXTURE):
@@ -66,19 +75,24 @@ def main():
     if sys.argv[1] == "--check":
         sys.exit(0 if up_to_date(pathlib.Path(sys.argv[2])) else 1)
     archive, folder = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2])
-    if up_to_date(folder):
-        return
-    recorded = fixture(archive)["metadata"]
-    blobs = {V15: bare(unhex(recorded["v15_hex"])), V14: unhex(recorded["v14_hex"])}
+    golden = fixture(archive)
+    metadata = golden.pop("metadata")
+    spec = golden["network"]["spec_version"]
+    if spec not in SHA256:
+        sys.exit(f"setup: {archive} records a chain of spec {spec}, expected one of {list(SHA256)}")
+    files = {
+        f"metadata-{spec}-v15.scale": bare(unhex(metadata["v15_hex"])),
+        f"metadata-{spec}-v14.scale": unhex(metadata["v14_hex"]),
+        f"golden-{spec}.json": (json.dumps(golden, separators=(",", ":"), sort_keys=True) + "\n").encode(),
+    }
     folder.mkdir(parents=True, exist_ok=True)
-    for name, blob in blobs.items():
-        actual = hashlib.sha256(blob).hexdigest()
-        if actual != SHA256[name]:
-            sys.exit(f"setup: {name} from {archive} has the hash {actual}, expected {SHA256[name]}")
+    for name, content in files.items():
+        actual = hashlib.sha256(content).hexdigest()
+        if actual != SHA256[spec][name]:
+            sys.exit(f"setup: {name} from {archive} has the hash {actual}, expected {SHA256[spec][name]}")
         unfinished = folder / (name + ".part")
-        unfinished.write_bytes(blob)
+        unfinished.write_bytes(content)
         unfinished.replace(folder / name)
-        print(f"setup: wrote {folder / name} ({len(blob)} bytes)", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -25,11 +25,15 @@ pub(crate) struct Header {
 }
 
 impl Header {
-    /// Blake2 of the SCALE bytes: parent, compact number, state root, extrinsics root, no digests.
+    /// Blake2 of the SCALE bytes; ours has no digests.
     pub(crate) fn hash(&self) -> Hash {
-        let digests: Vec<u8> = Vec::new();
-        let bytes = (self.parent, Compact(self.number), self.state_root, self.extrinsics_root, digests).encode();
-        blake2_256(&bytes)
+        blake2_256(&self.encode_with(&[]))
+    }
+
+    /// Parent, compact number, state root, extrinsics root, and digests that are encoded already.
+    pub(crate) fn encode_with(&self, digests: &[Vec<u8>]) -> Vec<u8> {
+        let before = (self.parent, Compact(self.number), self.state_root, self.extrinsics_root).encode();
+        [before, Compact::from(digests.len() as u32).encode(), digests.concat()].concat()
     }
 
     pub(crate) fn json(&self) -> Json {

@@ -3,7 +3,6 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{SystemTime, UNIX_EPOCH},
 };
 
 use parity_scale_codec::Encode as _;
@@ -12,12 +11,15 @@ use tokio::sync::watch;
 
 use crate::{
     Config, Error,
+    beacon::ChainBeacon,
     block::{Block, Hash, Header},
+    clock::Clock,
     extrinsic::{Extrinsic, Invalid},
+    faults::Faults,
     genesis,
     meta::Meta,
     pool::{Pool, Waiting},
-    runtime::{Edit, Events, Execution},
+    runtime::{Edit, Execution},
     state::State,
 };
 
@@ -29,7 +31,10 @@ const HISTORY: u32 = 512;
 pub(crate) struct Chain {
     pub meta: Arc<Meta>,
     pub netuid: u16,
+    pub faults: Faults,
     finality_lag: u32,
+    clock: Clock,
+    beacon: Arc<ChainBeacon>,
     inner: Arc<Mutex<Inner>>,
     changed: watch::Sender<u64>,
 }
@@ -57,17 +62,14 @@ pub(crate) enum Whereabouts {
     Gone,
 }
 
-fn now_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-}
-
 impl Chain {
     pub(crate) fn new(config: &Config) -> Result<Self, Error> {
-        let meta = Meta::load(&config.metadata_dir())?;
+        let meta = Meta::load(&config.metadata_dir(), config.spec)?;
         let (netuid, neurons) = config.seeds()?;
-        let now = now_ms();
-        let state = genesis::state(&meta, netuid, &neurons, now)?;
+        let clock = Clock::start(config.block_ms);
+        let now = clock.at(0);
+        let beacon = ChainBeacon::new(now).map_err(Error::Beacon)?;
+        let state = genesis::state(&meta, &beacon, netuid, &config.subnet.each(), &neurons, now)?;
         // Clients cache metadata by genesis hash and spec version: another start or another metadata is another chain.
         let identity = (meta.hash(), now, rand::random::<[u8; 32]>()).encode();
         let header = Header { parent: [0; 32], number: 0, state_root: blake2_256(&identity), extrinsics_root: [0; 32] };
@@ -84,7 +86,10 @@ impl Chain {
         Ok(Self {
             meta: meta.into(),
             netuid,
+            faults: Faults::default(),
             finality_lag: config.finality_lag,
+            clock,
+            beacon: beacon.into(),
             inner: Arc::new(Mutex::new(inner)),
             changed: watch::Sender::new(0),
         })
@@ -104,6 +109,11 @@ impl Chain {
         self.changed.send_modify(|version| *version += 1);
     }
 
+    /// How long a block takes by the chain's clock.
+    pub(crate) fn slot_ms(&self) -> u64 {
+        self.clock.slot_ms()
+    }
+
     pub(crate) fn genesis(&self) -> Hash {
         self.inner().best_chain[0]
     }
@@ -121,6 +131,12 @@ impl Chain {
     pub(crate) fn hash_at(&self, number: u64) -> Option<Hash> {
         let inner = self.inner();
         inner.best_chain.get(usize::try_from(number).ok()?).copied()
+    }
+
+    /// The state of the best head.
+    pub(crate) fn best_state(&self) -> Arc<State> {
+        let inner = self.inner();
+        inner.best_block().state.clone().expect("the newest block is never pruned")
     }
 
     pub(crate) fn block(&self, hash: &Hash) -> Option<Block> {
@@ -150,7 +166,8 @@ impl Chain {
         let extrinsic = Extrinsic::decode(&self.meta, bytes)?;
         let mut inner = self.inner();
         let current = inner.best_number();
-        let birth = extrinsic.era.birth(current.into());
+        // As seen from the block that it would be in.
+        let birth = extrinsic.era.birth(u64::from(current) + 1);
         let birth = usize::try_from(birth).ok().and_then(|birth| inner.best_chain.get(birth)).copied();
         let birth = birth.ok_or_else(|| Invalid::transaction("Transaction has an ancient birth block"))?;
         if !extrinsic.signature_is_good(&self.meta, &inner.best_chain[0], &birth) {
@@ -176,7 +193,7 @@ impl Chain {
     /// Makes one block on top of the best one; answers its number.
     pub(crate) fn advance(&self, edits: &[Edit]) -> Result<u32, Error> {
         let mut inner = self.inner();
-        self.make_block(&mut inner, edits, true)?;
+        self.make_block(&mut inner, edits, !self.faults.holds_transactions())?;
         inner.finalized = inner.finalized.max(inner.best_number().saturating_sub(self.finality_lag));
         inner.prune();
         let number = inner.best_number();
@@ -203,7 +220,7 @@ impl Chain {
                 inner.included.remove(&blake2_256(bytes));
                 // It was decoded and checked before it got into the block; only its birth block may be gone now.
                 if let Ok(extrinsic) = Extrinsic::decode(&self.meta, bytes) {
-                    let birth = extrinsic.era.birth(block.header.number.saturating_sub(1).into());
+                    let birth = extrinsic.era.birth(block.header.number.into());
                     if let Some(birth) = inner.best_chain.get(birth as usize).copied() {
                         retracted.push(Waiting { extrinsic, birth });
                     }
@@ -225,20 +242,14 @@ impl Chain {
     fn make_block(&self, inner: &mut Inner, edits: &[Edit], with_transactions: bool) -> Result<(), Error> {
         let parent = inner.best_block();
         let number = parent.header.number + 1;
-        let mut execution = Execution {
-            meta: &self.meta,
-            state: inner.best_state().clone(),
-            netuid: self.netuid,
-            number,
-            events: Events::default(),
-        };
-        execution.initialise(now_ms())?;
+        let mut execution = Execution::new(&self.meta, &self.beacon, inner.best_state().clone(), self.netuid, number);
+        execution.initialise(self.clock.at(number))?;
         for edit in edits {
             execution.edit(edit)?;
         }
         let mut extrinsics: Vec<&Extrinsic> = Vec::new();
         if with_transactions {
-            let valid = |waiting: &&Waiting| inner.born_in(waiting, number - 1);
+            let valid = |waiting: &&Waiting| inner.born_in(waiting, number);
             let mut ready: Vec<_> = inner.pool.iter().filter(valid).map(|waiting| &waiting.extrinsic).collect();
             ready.sort_by_key(|extrinsic| extrinsic.nonce);
             for extrinsic in ready {
@@ -248,9 +259,7 @@ impl Chain {
                 }
             }
         }
-        let events = execution.events.encode();
-        let key = self.meta.key("System", "Events", &[])?;
-        execution.state.put_raw(key, events.clone());
+        let events = execution.finish()?;
 
         let bodies: Vec<Arc<[u8]>> = extrinsics.iter().map(|extrinsic| extrinsic.bytes.clone()).collect();
         let mut body = Vec::new();
@@ -269,7 +278,7 @@ impl Chain {
         inner.included.extend(included.into_iter().map(|transaction| (transaction, number)));
         inner.blocks.insert(hash, Block { header, extrinsics: bodies, state });
         inner.best_chain.push(hash);
-        inner.drop_settled(number);
+        inner.drop_settled(number + 1);
         Ok(())
     }
 }
@@ -287,16 +296,16 @@ impl Inner {
         self.best_block().state.as_ref().expect("the newest block is never pruned")
     }
 
-    /// Whether a transaction's era, seen from a block, still begins in the block that was signed.
-    fn born_in(&self, waiting: &Waiting, current: u32) -> bool {
-        let birth = waiting.extrinsic.era.birth(current.into());
+    /// Whether a transaction's era, seen from the block that is made, still begins in the block that was signed.
+    fn born_in(&self, waiting: &Waiting, made: u32) -> bool {
+        let birth = waiting.extrinsic.era.birth(made.into());
         usize::try_from(birth).is_ok_and(|birth| self.best_chain.get(birth) == Some(&waiting.birth))
     }
 
     /// Takes out of the pool what is in a block or can never be in one.
-    fn drop_settled(&mut self, current: u32) {
+    fn drop_settled(&mut self, next: u32) {
         let mut pool = std::mem::take(&mut self.pool);
-        pool.retain(|waiting| !self.included.contains_key(&waiting.extrinsic.hash) && self.born_in(waiting, current));
+        pool.retain(|waiting| !self.included.contains_key(&waiting.extrinsic.hash) && self.born_in(waiting, next));
         self.pool = pool;
     }
 

@@ -4,7 +4,10 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Error;
+use crate::{Error, Hyperparameters};
+
+/// The runtime versions whose metadata `make setup` fetches.
+pub(crate) const SPECS: [u32; 2] = [461, 419];
 
 /// The metadata's place in a checkout.
 const VENDOR: &str = ".vendor/chain";
@@ -17,9 +20,15 @@ const SEED_FILE_LIMIT: u64 = 16 * 1024 * 1024;
 pub struct Config {
     /// The address the RPC is served at.
     pub listen: String,
+    /// The runtime version whose metadata is served, 461 or 419. Clients of before spec 439 need 419: a netuid was a plain
+    /// number then.
+    pub spec: u32,
     /// The subnet.
     pub netuid: u16,
-    /// How long a block takes, in milliseconds; with 0 blocks are made by the control interface alone.
+    /// The subnet's hyperparameters.
+    pub subnet: Hyperparameters,
+    /// How long a block takes, in milliseconds; with 0 blocks are made by the control interface alone, and the chain's clock
+    /// goes on by 12 seconds with each.
     pub block_ms: u64,
     /// How many blocks finality is behind the head.
     pub finality_lag: u32,
@@ -37,7 +46,9 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             listen: "127.0.0.1:9944".to_owned(),
+            spec: SPECS[0],
             netuid: 1,
+            subnet: Hyperparameters::default(),
             block_ms: 500,
             finality_lag: 2,
             seed_file: None,
@@ -60,12 +71,20 @@ pub struct NeuronSeed {
     /// Its stake on the subnet, in rao (a billionth of a TAO).
     #[serde(default)]
     pub stake: u64,
+    /// Whether it may set weights for others.
+    #[serde(default)]
+    pub validator_permit: bool,
 }
 
 impl NeuronSeed {
-    /// A neuron at the first free place, without stake.
+    /// A neuron at the first free place, without stake or permit.
     pub fn new(hotkey: impl Into<String>) -> Self {
-        Self { uid: None, hotkey: hotkey.into(), stake: 0 }
+        Self { uid: None, hotkey: hotkey.into(), stake: 0, validator_permit: false }
+    }
+
+    /// A validator at the first free place.
+    pub fn validator(hotkey: impl Into<String>, stake: u64) -> Self {
+        Self { stake, validator_permit: true, ..Self::new(hotkey) }
     }
 }
 
@@ -80,6 +99,12 @@ struct SeedFile {
 impl Config {
     /// Checks the fields against each other.
     pub fn validate(&self) -> Result<(), String> {
+        if !SPECS.contains(&self.spec) {
+            return Err(format!("spec must be one of {SPECS:?}"));
+        }
+        if self.netuid == 0 || self.netuid >= 4_096 {
+            return Err("netuid must be 1 to 4095".to_owned());
+        }
         if self.block_ms != 0 && !(10..=600_000).contains(&self.block_ms) {
             return Err("block_ms must be 10 to 600000, or 0 for blocks on demand".to_owned());
         }
@@ -132,7 +157,7 @@ mod tests {
             Config { seed_file: Some(path.clone()), neurons: vec![NeuronSeed::new("//Bob")], ..Config::default() };
         let (netuid, neurons) = config.seeds().unwrap();
         assert_eq!(netuid, 7);
-        assert_eq!(neurons[1], NeuronSeed { uid: Some(3), hotkey: "//Alice".to_owned(), stake: 5 });
+        assert_eq!(neurons[1], NeuronSeed { uid: Some(3), stake: 5, ..NeuronSeed::new("//Alice") });
 
         std::fs::write(&path, "neuron = 1").unwrap();
         let refused = config.seeds().unwrap_err().to_string();
@@ -144,5 +169,12 @@ mod tests {
         assert!(Config { block_ms: 0, ..Config::default() }.validate().is_err());
         assert!(Config { block_ms: 0, control: true, ..Config::default() }.validate().is_ok());
         assert!(Config { block_ms: 1, ..Config::default() }.validate().is_err());
+    }
+
+    #[test]
+    fn only_runtimes_whose_metadata_is_fetched_can_be_chosen() {
+        assert!(Config { spec: 419, ..Config::default() }.validate().is_ok());
+        let refused = Config { spec: 420, ..Config::default() }.validate().unwrap_err();
+        assert!(refused.contains("461") && refused.contains("419"), "{refused}");
     }
 }

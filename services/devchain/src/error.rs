@@ -46,6 +46,23 @@ pub enum Error {
         /// What is wrong.
         reason: String,
     },
+    /// The chain's own beacon.
+    #[error("the chain's beacon cannot be made: {0}")]
+    Beacon(#[source] kinitro_timelock::TimelockError),
+    /// More mechanisms than a subnet can have.
+    #[error("a subnet has 1 to 16 mechanisms, not {count}")]
+    Mechanisms {
+        /// What was asked for.
+        count: u8,
+    },
+    /// A uid beyond the subnet's size.
+    #[error("there is no uid {uid}: the subnet has {size} neurons; register a hotkey there first")]
+    NoSuchUid {
+        /// What was asked for.
+        uid: u16,
+        /// How many there are.
+        size: u64,
+    },
     /// More blocks than are unfinalized.
     #[error("{depth} blocks cannot be reorganised: only {unfinalized} are not finalized")]
     ReorgTooDeep {

@@ -1,24 +1,20 @@
 //! Reading a signed transaction and checking its signature.
 //!
-//! Only the outer shape and `Commitments.set_commitment` are decoded. Other calls stay opaque bytes: their types are
-//! recursive, and bytes from anybody must not decide how deep we recurse.
+//! The outer shape is read here, the call in [`Call`].
 
 use std::sync::Arc;
 
 use parity_scale_codec::{Compact, Decode as _, Encode as _};
-use scale_decode::visitor::{IgnoreVisitor, decode_with_visitor};
-use scale_value::{At as _, Composite, Value, ValueDef};
 use sp_crypto_hashing::blake2_256;
 
 use crate::{
     block::Hash,
+    call::Call,
     meta::{Extension, Meta, as_number},
 };
 
-/// A transaction of ours has less than 400 bytes.
+/// The largest transaction of ours has sealed weights of 5000 bytes.
 pub(crate) const EXTRINSIC_LIMIT: usize = 64 * 1024;
-/// `MaxFields` of the commitments pallet.
-const FIELD_LIMIT: u32 = 3;
 
 /// Version 4, signed.
 const SIGNED_V4: u8 = 0x84;
@@ -38,21 +34,9 @@ impl Invalid {
         Self { code: 1010, message: "Invalid Transaction", data: data.to_owned() }
     }
 
-    fn format(data: impl Into<String>) -> Self {
+    pub(crate) fn format(data: impl Into<String>) -> Self {
         Self { code: 1002, message: "Verification Error", data: data.into() }
     }
-}
-
-#[derive(Debug, Clone)]
-pub(crate) enum Call {
-    SetCommitment {
-        netuid: u16,
-        info: Value,
-        /// How many bytes the fields hold.
-        length: u64,
-    },
-    /// Anything else: executed as a call that the runtime filters out.
-    Other,
 }
 
 /// A transaction whose bytes make sense.
@@ -142,7 +126,7 @@ impl Extrinsic {
         }
         let extra = &extra[..extra.len() - rest.len()];
         let signed = [rest, extra].concat();
-        let call = decode_call(meta, rest)?;
+        let call = Call::decode(meta, rest)?;
         Ok(Self { hash: blake2_256(bytes), bytes: whole, account, nonce, era, call, signature, signed })
     }
 
@@ -159,7 +143,7 @@ impl Extrinsic {
 
     /// What is signed (its hash, when it is longer than 256 bytes): the call, the extensions' parts of the transaction, and then
     /// what both sides must know without being told.
-    fn payload(&self, meta: &Meta, genesis: &Hash, birth: &Hash) -> Vec<u8> {
+    pub(crate) fn payload(&self, meta: &Meta, genesis: &Hash, birth: &Hash) -> Vec<u8> {
         let mut payload = self.signed.clone();
         for (extension, _) in &meta.extensions {
             match extension {
@@ -173,46 +157,6 @@ impl Extrinsic {
             }
         }
         payload
-    }
-}
-
-fn decode_call(meta: &Meta, bytes: &[u8]) -> Result<Call, Invalid> {
-    let known = &meta.commitment_call;
-    let mut rest = match bytes {
-        [pallet, index, rest @ ..] if (*pallet, *index) == (known.pallet, known.index) => rest,
-        [_, _, ..] => return Ok(Call::Other),
-        _ => return Err(Invalid::format("the transaction holds no call")),
-    };
-    let types = meta.metadata.types();
-    let malformed = |error: scale_decode::visitor::DecodeError| Invalid::format(format!("set_commitment: {error}"));
-    let netuid = scale_value::scale::decode_as_type(&mut rest, known.netuid_ty, types).map_err(malformed)?;
-    let netuid = as_number(&netuid.remove_context()).and_then(|netuid| u16::try_from(netuid).ok());
-    let netuid = netuid.ok_or_else(|| Invalid::format("set_commitment: the netuid is no u16"))?;
-
-    let fields = Compact::<u32>::decode(&mut &*rest).map_err(|_| Invalid::format("set_commitment: no fields"))?;
-    if fields.0 > FIELD_LIMIT {
-        return Err(Invalid::format(format!("set_commitment: more than {FIELD_LIMIT} fields")));
-    }
-    // Walk over the bytes first: decoding into a value reserves memory for as many items as a length announces.
-    let mut walk = rest;
-    decode_with_visitor(&mut walk, known.info_ty, types, IgnoreVisitor::new()).map_err(malformed)?;
-    if !walk.is_empty() {
-        return Err(Invalid::format("set_commitment: bytes are left over"));
-    }
-    let info = scale_value::scale::decode_as_type(&mut rest, known.info_ty, types).map_err(malformed)?;
-    let info = info.remove_context();
-    let length = info.at("fields").map_or(0, count_numbers);
-    Ok(Call::SetCommitment { netuid, info, length })
-}
-
-/// How many numbers a value holds: for the fields of a commitment, how many bytes.
-fn count_numbers(value: &Value) -> u64 {
-    let inside = |composite: &Composite<()>| composite.values().map(count_numbers).sum();
-    match &value.value {
-        ValueDef::Composite(composite) => inside(composite),
-        ValueDef::Variant(variant) => inside(&variant.values),
-        ValueDef::Primitive(_) => 1,
-        ValueDef::BitSequence(_) => 0,
     }
 }
 
@@ -237,7 +181,7 @@ mod tests {
     }
 
     fn meta() -> Meta {
-        Meta::load(&crate::Config::default().metadata_dir()).unwrap()
+        Meta::load(&crate::Config::default().metadata_dir(), 461).unwrap()
     }
 
     #[test]
@@ -279,7 +223,7 @@ mod tests {
     fn random_bytes_never_panic() {
         let (meta, whole) = (meta(), bytes(TRANSFER));
         let head = whole[2..whole.len() - 36].to_vec();
-        let known = [meta.commitment_call.pallet, meta.commitment_call.index, 1, 0];
+        let known = [meta.calls[0].pallet, meta.calls[0].index, 1, 0];
         let noise = prop::collection::vec(any::<u8>(), 0..200);
         proptest!(|(noise in noise, kept in 0..=head.len(), committing in any::<bool>())| {
             let call = if committing { &known[..] } else { &[] };
@@ -287,30 +231,6 @@ mod tests {
             let _ = Extrinsic::decode(&meta, &body.encode());
             let _ = Extrinsic::decode(&meta, &noise);
         });
-    }
-
-    #[test]
-    fn a_commitment_that_announces_more_than_it_holds_is_refused() {
-        let meta = meta();
-        let call = |info: &[u8]| {
-            let known = &meta.commitment_call;
-            decode_call(&meta, &[&[known.pallet, known.index, 1, 0], info].concat())
-        };
-        let good = call(&[4, 6, b'h', b'e', b'l', b'l', b'o']).unwrap();
-        assert!(matches!(good, Call::SetCommitment { netuid: 1, length: 5, .. }), "{good:?}");
-        for bad in [
-            &[][..],
-            &[4],
-            &[4, 6, b'h'],
-            &[4, 6, b'h', b'e', b'l', b'l', b'o', 0],
-            // Four fields; a billion fields; a timelocked field of a billion bytes.
-            &[16, 1, 1, 1, 1],
-            &[0xfe, 0xff, 0xff, 0xff, 1],
-            &[4, 134, 0xfe, 0xff, 0xff, 0xff, 1],
-            &[4, 255],
-        ] {
-            assert!(call(bad).is_err(), "{bad:?}");
-        }
     }
 
     #[test]

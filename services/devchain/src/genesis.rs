@@ -6,9 +6,10 @@ use kinitro_chain::{Signer, account_of};
 use kinitro_domain::Hotkey;
 
 use crate::{
-    Error, NeuronSeed,
+    Error, Hyperparameter, NeuronSeed,
+    beacon::ChainBeacon,
     meta::Meta,
-    runtime::{Edit, Events, Execution},
+    runtime::{Edit, Execution},
     state::State,
 };
 
@@ -46,6 +47,9 @@ fn placed(neurons: &[NeuronSeed]) -> Result<Vec<Edit>, Error> {
         let uid = neuron.uid.or_else(free).ok_or_else(|| unusable(neuron, "the subnet is full"))?;
         uids.insert(uid);
         edits.push(Edit::Register { uid, account, stake: neuron.stake });
+        if neuron.validator_permit {
+            edits.push(Edit::Permit { uid, permit: true });
+        }
     }
     if uids.last().is_some_and(|last| usize::from(*last) + 1 != uids.len()) {
         let last = &neurons[neurons.len() - 1];
@@ -55,10 +59,17 @@ fn placed(neurons: &[NeuronSeed]) -> Result<Vec<Edit>, Error> {
 }
 
 /// The state of block 0.
-pub(crate) fn state(meta: &Meta, netuid: u16, neurons: &[NeuronSeed], now_ms: u64) -> Result<State, Error> {
-    let mut execution = Execution { meta, state: State::default(), netuid, number: 0, events: Events::default() };
+pub(crate) fn state(
+    meta: &Meta,
+    beacon: &ChainBeacon,
+    netuid: u16,
+    hyperparameters: &[Hyperparameter],
+    neurons: &[NeuronSeed],
+    now_ms: u64,
+) -> Result<State, Error> {
+    let mut execution = Execution::new(meta, beacon, State::default(), netuid, 0);
     execution.initialise(now_ms)?;
-    execution.found_subnet()?;
+    execution.found_subnet(hyperparameters)?;
     for edit in placed(neurons)? {
         execution.edit(&edit)?;
     }
@@ -73,7 +84,7 @@ mod tests {
 
     #[test]
     fn uids_are_filled_without_gaps_and_given_once() {
-        let seed = |uid, hotkey: &str| NeuronSeed { uid, hotkey: hotkey.to_owned(), stake: 0 };
+        let seed = |uid, hotkey: &str| NeuronSeed { uid, ..NeuronSeed::new(hotkey) };
         let edits = placed(&[seed(None, "//Alice"), seed(Some(0), "//Bob"), seed(None, "//Charlie")]).unwrap();
         let uids: Vec<_> = edits.iter().map(|edit| matches!(edit, Edit::Register { uid, .. } if *uid < 3)).collect();
         assert_eq!(uids, [true; 3]);

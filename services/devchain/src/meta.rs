@@ -6,22 +6,18 @@
 use std::{fs, path::Path};
 
 use parity_scale_codec::Encode as _;
+use scale_decode::visitor::{IgnoreVisitor, decode_with_visitor};
 use scale_value::{At as _, Composite, Value, ValueDef};
 use sp_crypto_hashing::{blake2_128, blake2_256, twox_64, twox_128, twox_256};
 use subxt_metadata::{Metadata, StorageEntryMetadata, StorageHasher};
 
-use crate::Error;
+use crate::{
+    Error,
+    known_calls::{KnownCall, known_calls},
+};
 
-const V15: &str = "metadata-461-v15.scale";
-const V14: &str = "metadata-461-v14.scale";
-
-/// The one call that the chain executes.
-pub(crate) struct CommitmentCall {
-    pub pallet: u8,
-    pub index: u8,
-    pub netuid_ty: u32,
-    pub info_ty: u32,
-}
+/// The pallet of subnets, neurons and weights.
+pub(crate) const SUBTENSOR: &str = "SubtensorModule";
 
 /// What a transaction extension adds to a transaction and to what is signed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,17 +43,23 @@ pub(crate) struct Meta {
     pub tx_version: u32,
     /// With the type of what each adds to a transaction, in the order of the metadata.
     pub extensions: Vec<(Extension, u32)>,
-    pub commitment_call: CommitmentCall,
+    pub calls: Vec<KnownCall>,
 }
 
 impl Meta {
-    pub(crate) fn load(folder: &Path) -> Result<Self, Error> {
+    /// The metadata of a runtime's version, `metadata-<spec>-v15.scale` and `-v14.scale` in a folder.
+    pub(crate) fn load(folder: &Path, spec: u32) -> Result<Self, Error> {
         let read = |name: &str| {
             let path = folder.join(name);
             fs::read(&path).map_err(|source| Error::MetadataMissing { path, source })
         };
-        let (v15, v14) = (read(V15)?, read(V14)?);
-        Self::decode(v15, v14).map_err(|reason| Error::Metadata { path: folder.to_owned(), reason })
+        let (v15, v14) = (read(&format!("metadata-{spec}-v15.scale"))?, read(&format!("metadata-{spec}-v14.scale"))?);
+        let unusable = |reason| Error::Metadata { path: folder.to_owned(), reason };
+        let meta = Self::decode(v15, v14).map_err(unusable)?;
+        if meta.spec_version != spec {
+            return Err(unusable(format!("metadata-{spec}-v15.scale is of spec {}", meta.spec_version)));
+        }
+        Ok(meta)
     }
 
     fn decode(v15: Vec<u8>, v14: Vec<u8>) -> Result<Self, String> {
@@ -97,19 +99,8 @@ impl Meta {
             extensions.push((kind, extension.extra_ty()));
         }
 
-        let commitments = metadata.pallet_by_name("Commitments").ok_or("it has no pallet Commitments")?;
-        let call = commitments.call_variant_by_name("set_commitment").ok_or("it has no call set_commitment")?;
-        let argument = |name: &str| {
-            let field = call.fields.iter().find(|field| field.name.as_deref() == Some(name));
-            field.map(|field| field.ty.id).ok_or(format!("set_commitment has no argument {name}"))
-        };
-        let commitment_call = CommitmentCall {
-            pallet: commitments.call_index(),
-            index: call.index,
-            netuid_ty: argument("netuid")?,
-            info_ty: argument("info")?,
-        };
-        Ok(Self { v14, v15, version_bytes, version, spec_version, tx_version, extensions, commitment_call, metadata })
+        let calls = known_calls(&metadata)?;
+        Ok(Self { v14, v15, version_bytes, version, spec_version, tx_version, extensions, calls, metadata })
     }
 
     pub(crate) fn hash(&self) -> [u8; 32] {
@@ -124,12 +115,35 @@ impl Meta {
             .ok_or_else(|| encoding(pallet, name, "the metadata has no such storage"))
     }
 
+    /// Whether this runtime has a storage entry.
+    pub(crate) fn has(&self, pallet: &str, name: &str) -> bool {
+        self.entry(pallet, name).is_ok()
+    }
+
+    /// Whether this runtime has an error.
+    pub(crate) fn has_error(&self, pallet: &str, name: &str) -> bool {
+        self.dispatch_error(pallet, name).is_ok()
+    }
+
+    /// The call that begins with these bytes, if it is one that the chain executes, and the bytes of its arguments.
+    pub(crate) fn call<'a>(&self, bytes: &'a [u8]) -> Option<(&KnownCall, &'a [u8])> {
+        let [pallet, index, arguments @ ..] = bytes else { return None };
+        let known = self.calls.iter().find(|known| (known.pallet, known.index) == (*pallet, *index))?;
+        Some((known, arguments))
+    }
+
     /// The storage key of an entry, hashed as the metadata says.
     pub(crate) fn key(&self, pallet: &str, name: &str, keys: &[Value]) -> Result<Vec<u8>, Error> {
-        let entry = self.entry(pallet, name)?;
-        if entry.keys().len() != keys.len() {
-            return Err(encoding(pallet, name, &format!("it has {} keys", entry.keys().len())));
+        let wanted = self.entry(pallet, name)?.keys().len();
+        if wanted != keys.len() {
+            return Err(encoding(pallet, name, &format!("it has {wanted} keys")));
         }
+        self.prefix(pallet, name, keys)
+    }
+
+    /// What the storage keys of an entry with these first keys begin with.
+    pub(crate) fn prefix(&self, pallet: &str, name: &str, keys: &[Value]) -> Result<Vec<u8>, Error> {
+        let entry = self.entry(pallet, name)?;
         let mut hashed = [twox_128(pallet.as_bytes()), twox_128(name.as_bytes())].concat();
         for (info, key) in entry.keys().zip(keys) {
             let bytes = self.encode(key, info.key_id).map_err(|reason| encoding(pallet, name, &reason))?;
@@ -150,6 +164,20 @@ impl Meta {
     pub(crate) fn stored(&self, pallet: &str, name: &str, value: &Value) -> Result<Vec<u8>, Error> {
         let ty = self.entry(pallet, name)?.value_ty();
         self.encode(value, ty).map_err(|reason| encoding(pallet, name, &reason))
+    }
+
+    /// Bytes that were encoded without the metadata, if they are a value of the storage entry. For lists: a list in a
+    /// [`Value`] looks the same as the wrapper of its only item.
+    pub(crate) fn stored_as_is(&self, pallet: &str, name: &str, bytes: Vec<u8>) -> Result<Vec<u8>, Error> {
+        let (ty, mut rest) = (self.entry(pallet, name)?.value_ty(), bytes.as_slice());
+        decode_with_visitor(&mut rest, ty, self.metadata.types(), IgnoreVisitor::new())
+            .map_err(|error| encoding(pallet, name, &error.to_string()))?;
+        if rest.is_empty() { Ok(bytes) } else { Err(encoding(pallet, name, "bytes are left over")) }
+    }
+
+    /// The metadata's default of a storage entry.
+    pub(crate) fn default_bytes(&self, pallet: &str, name: &str) -> Result<Option<&[u8]>, Error> {
+        Ok(self.entry(pallet, name)?.default_value())
     }
 
     /// The value of a storage entry from bytes that the chain itself stored, or the metadata's default.
@@ -202,7 +230,7 @@ impl Meta {
     }
 }
 
-fn encoding(pallet: &str, name: &str, reason: &str) -> Error {
+pub(crate) fn encoding(pallet: &str, name: &str, reason: &str) -> Error {
     Error::Encoding { item: format!("{pallet}.{name}"), reason: reason.to_owned() }
 }
 
@@ -228,7 +256,7 @@ mod tests {
     const EVENTS: &str = "26aa394eea5630e07c48ae0c9558cef780d41e5e16056765bc8461851072c9d7";
 
     fn meta() -> Meta {
-        Meta::load(&crate::Config::default().metadata_dir()).unwrap()
+        Meta::load(&crate::Config::default().metadata_dir(), 461).unwrap()
     }
 
     #[test]
@@ -244,11 +272,32 @@ mod tests {
     #[test]
     fn missing_metadata_names_the_command_that_fetches_it() {
         let folder = tempfile::tempdir().unwrap();
-        let refused = Meta::load(folder.path()).err().unwrap().to_string();
-        assert!(refused.contains("make setup") && refused.contains(V15), "{refused}");
-        std::fs::write(folder.path().join(V15), b"meta").unwrap();
-        std::fs::write(folder.path().join(V14), b"meta").unwrap();
-        assert!(matches!(Meta::load(folder.path()), Err(Error::Metadata { .. })));
+        let names = [15, 14].map(|version| format!("metadata-461-v{version}.scale"));
+        let refused = Meta::load(folder.path(), 461).err().unwrap().to_string();
+        assert!(refused.contains("make setup") && refused.contains(&names[0]), "{refused}");
+        for name in &names {
+            std::fs::write(folder.path().join(name), b"meta").unwrap();
+        }
+        assert!(matches!(Meta::load(folder.path(), 461), Err(Error::Metadata { .. })));
+    }
+
+    #[test]
+    fn metadata_of_another_spec_than_its_name_says_is_refused() {
+        let (folder, vendor) = (tempfile::tempdir().unwrap(), crate::Config::default().metadata_dir());
+        for version in [15, 14] {
+            let (from, to) = (format!("metadata-419-v{version}.scale"), format!("metadata-461-v{version}.scale"));
+            std::fs::copy(vendor.join(from), folder.path().join(to)).unwrap();
+        }
+        let refused = Meta::load(folder.path(), 461).err().unwrap().to_string();
+        assert!(refused.contains("is of spec 419"), "{refused}");
+    }
+
+    #[test]
+    fn both_runtimes_have_the_calls_that_are_executed() {
+        for spec in crate::config::SPECS {
+            let meta = Meta::load(&crate::Config::default().metadata_dir(), spec).unwrap();
+            assert_eq!(meta.calls.len(), 5);
+        }
     }
 
     #[test]

@@ -1,24 +1,35 @@
-//! The RPC: what subxt's legacy backend calls, and the control interface.
+//! The RPC: what subxt's legacy backend and the Python SDKs call, and the control interface.
 //!
-//! Neither the `chainHead` nor the `archive` methods are served or listed in `rpc_methods`; clients fall back to these.
+//! Neither the `chainHead` nor the `archive` methods are served or listed in `rpc_methods`; clients fall back to these. Sizes,
+//! batches, connections and subscriptions are bounded, and every answer can be replaced by an error that a test orders.
 
 mod author;
+mod blocks;
+mod connections;
 mod control;
 mod heads;
+mod methods;
 mod params;
-mod reads;
+mod runtime_api;
+mod storage;
+mod system;
 
 use jsonrpsee::{
     RpcModule,
-    server::{BatchRequestConfig, RandomStringIdProvider, Server, ServerConfig, ServerHandle},
+    server::{BatchRequestConfig, RandomStringIdProvider, ServerConfig, ServerHandle, stop_channel},
 };
 use serde_json::json;
 use tokio::net::TcpListener;
 
+use self::{
+    connections::Connections,
+    methods::{Methods, Node},
+};
 use crate::{Devchain, Error, chain::Chain};
 
 const REQUEST_LIMIT: u32 = 256 * 1024;
 const ANSWER_LIMIT: u32 = 8 * 1024 * 1024;
+const BATCH_LIMIT: u32 = 64;
 
 /// Starts to serve on a socket.
 pub(crate) fn serve(
@@ -27,28 +38,32 @@ pub(crate) fn serve(
     control: bool,
     listener: TcpListener,
 ) -> Result<ServerHandle, Error> {
-    let mut module = RpcModule::new(chain);
-    reads::register(&mut module);
-    heads::register(&mut module);
-    author::register(&mut module);
+    let (faults, connections) = (chain.faults.clone(), Connections::default());
+    let node = Node { chain, faults: faults.clone(), connections: connections.clone() };
+    let mut methods = Methods(RpcModule::new(node));
+    system::register(&mut methods);
+    blocks::register(&mut methods);
+    storage::register(&mut methods);
+    runtime_api::register(&mut methods);
+    heads::register(&mut methods);
+    author::register(&mut methods);
     if control {
-        control::register(&mut module, devchain);
+        control::register(&mut methods, &devchain);
     }
-    let mut methods: Vec<_> = module.method_names().chain(["rpc_methods"]).collect();
-    methods.sort_unstable();
-    let methods = json!({ "methods": methods });
-    let registered = module.register_method("rpc_methods", move |_, _, _| methods.clone());
-    registered.expect("no other method has this name");
+    let mut names: Vec<_> = methods.0.method_names().chain(["rpc_methods"]).collect();
+    names.sort_unstable();
+    let names = json!({ "methods": names });
+    methods.call("rpc_methods", move |_, _, _| Ok(names.clone()));
 
-    let limits = ServerConfig::builder()
+    let config = ServerConfig::builder()
         .max_request_body_size(REQUEST_LIMIT)
         .max_response_body_size(ANSWER_LIMIT)
         .max_connections(256)
         .max_subscriptions_per_connection(256)
-        .set_batch_request_config(BatchRequestConfig::Limit(64))
+        .set_batch_request_config(BatchRequestConfig::Limit(BATCH_LIMIT))
         .set_id_provider(RandomStringIdProvider::new(16))
         .build();
-    let socket = listener.into_std().map_err(Error::Listen)?;
-    let server = Server::builder().set_config(limits).build_from_tcp(socket).map_err(Error::Listen)?;
-    Ok(server.start(module))
+    let (stop, handle) = stop_channel();
+    tokio::spawn(connections::accept(listener, config, methods.0.into(), connections, faults, stop));
+    Ok(handle)
 }

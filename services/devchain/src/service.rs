@@ -9,7 +9,17 @@ use tokio::{
     time::{MissedTickBehavior, interval},
 };
 
-use crate::{Config, Error, block::hex, chain::Chain, genesis::public_key, rpc, runtime::Edit};
+use scale_value::Value;
+
+use crate::{
+    Config, Error, Hyperparameter, LostSubmission,
+    block::hex,
+    chain::Chain,
+    genesis::public_key,
+    meta::SUBTENSOR,
+    rpc,
+    runtime::{Edit, storage_index},
+};
 
 /// A chain, independent of whether anybody can reach it. Clones are the same chain.
 #[derive(Clone)]
@@ -62,6 +72,65 @@ impl Devchain {
     /// Gives a uid to a hotkey (an address, or a URI such as `//Alice`) in a new block; answers the block's number.
     pub fn register(&self, uid: u16, hotkey: &str) -> Result<u32, Error> {
         self.chain.advance(&[Edit::Register { uid, account: public_key(hotkey)?, stake: 0 }])
+    }
+
+    /// Sets the stake of a hotkey on the subnet, in rao, in a new block; answers the block's number.
+    pub fn set_stake(&self, hotkey: &str, stake: u64) -> Result<u32, Error> {
+        self.chain.advance(&[Edit::Stake { account: public_key(hotkey)?, stake }])
+    }
+
+    /// Gives or takes a uid's permit to set weights for others, in a new block; answers the block's number.
+    pub fn set_permit(&self, uid: u16, permit: bool) -> Result<u32, Error> {
+        self.chain.advance(&[Edit::Permit { uid, permit }])
+    }
+
+    /// Changes a hyperparameter of the subnet in a new block; answers the block's number.
+    pub fn set_hyperparameter(&self, parameter: Hyperparameter) -> Result<u32, Error> {
+        self.chain.advance(&[Edit::Set(parameter)])
+    }
+
+    /// Turns commit-reveal on or off in a new block; answers the block's number.
+    pub fn set_commit_reveal(&self, on: bool) -> Result<u32, Error> {
+        self.set_hyperparameter(Hyperparameter::CommitReveal(on))
+    }
+
+    /// The weights of a uid at the best head, for the subnet's first mechanism; none when it never set any.
+    pub fn weights(&self, uid: u16) -> Result<Vec<(u16, u16)>, Error> {
+        self.mechanism_weights(uid, 0)
+    }
+
+    /// The weights of a uid at the best head, for one mechanism of the subnet.
+    pub fn mechanism_weights(&self, uid: u16, mechanism: u8) -> Result<Vec<(u16, u16)>, Error> {
+        let index = storage_index(self.chain.netuid, mechanism);
+        let keys = [Value::u128(index.into()), Value::u128(uid.into())];
+        self.chain.best_state().get_as_is(&self.chain.meta, (SUBTENSOR, "Weights"), &keys)
+    }
+
+    /// The block of a uid's last weights at the best head, or of its registration; none when there is no such uid.
+    pub fn last_update(&self, uid: u16) -> Result<Option<u64>, Error> {
+        let keys = [Value::u128(self.chain.netuid.into())];
+        let all: Vec<u64> = self.chain.best_state().get_as_is(&self.chain.meta, (SUBTENSOR, "LastUpdate"), &keys)?;
+        Ok(all.get(usize::from(uid)).copied())
+    }
+
+    /// From now on transactions are taken, but get into no block; or they do again.
+    pub fn hold_transactions(&self, hold: bool) {
+        self.chain.faults.hold_transactions(hold);
+    }
+
+    /// Answers the next calls of an RPC method with an error.
+    pub fn fail_next(&self, method: &str, times: u32, code: i32, message: &str) {
+        self.chain.faults.fail_next(method, times, code, message);
+    }
+
+    /// Breaks the connection over which the next transaction is sent, before or after it is taken.
+    pub fn lose_next_submission(&self, kind: LostSubmission) {
+        self.chain.faults.lose_next_submission(kind);
+    }
+
+    /// Breaks every connection that is open now; the server goes on.
+    pub fn drop_connections(&self) {
+        self.chain.faults.drop_connections();
     }
 
     /// Writes the stored bytes of a hotkey's commitment, well-formed or not, in a new block; answers the block's number.

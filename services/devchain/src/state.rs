@@ -2,9 +2,13 @@
 
 use std::{collections::BTreeMap, ops::Bound, sync::Arc};
 
+use parity_scale_codec::{Decode, Encode};
 use scale_value::Value;
 
-use crate::{Error, meta::Meta};
+use crate::{
+    Error,
+    meta::{Meta, encoding},
+};
 
 /// Keys and values are shared between the snapshots of successive blocks; only what a block wrote is new.
 #[derive(Clone, Default)]
@@ -23,6 +27,31 @@ impl State {
         let bytes = meta.stored(entry.0, entry.1, value)?;
         self.put_raw(meta.key(entry.0, entry.1, keys)?, bytes);
         Ok(())
+    }
+
+    /// Stores a list or a structure of fixed types, after a look at whether the metadata has the same types.
+    pub(crate) fn put_as_is(
+        &mut self,
+        meta: &Meta,
+        entry: (&str, &str),
+        keys: &[Value],
+        value: &impl Encode,
+    ) -> Result<(), Error> {
+        let bytes = meta.stored_as_is(entry.0, entry.1, value.encode())?;
+        self.put_raw(meta.key(entry.0, entry.1, keys)?, bytes);
+        Ok(())
+    }
+
+    /// The stored value or the metadata's default, of a fixed type.
+    pub(crate) fn get_as_is<T: Decode>(&self, meta: &Meta, entry: (&str, &str), keys: &[Value]) -> Result<T, Error> {
+        let key = meta.key(entry.0, entry.1, keys)?;
+        let default = meta.default_bytes(entry.0, entry.1)?;
+        let mut bytes = self.get(&key).or(default).ok_or_else(|| encoding(entry.0, entry.1, "it has no value"))?;
+        T::decode(&mut bytes).map_err(|error| encoding(entry.0, entry.1, &error.to_string()))
+    }
+
+    pub(crate) fn remove_raw(&mut self, key: &[u8]) {
+        self.0.remove(key);
     }
 
     pub(crate) fn remove(&mut self, meta: &Meta, entry: (&str, &str), keys: &[Value]) -> Result<(), Error> {

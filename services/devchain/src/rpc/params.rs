@@ -21,7 +21,11 @@ pub(crate) fn client_error(message: impl Into<String>) -> ErrorObjectOwned {
 }
 
 pub(crate) fn internal(error: &Error) -> ErrorObjectOwned {
-    ErrorObjectOwned::owned(INTERNAL, error.to_string(), None::<()>)
+    internal_text(error.to_string())
+}
+
+pub(crate) fn internal_text(message: impl Into<String>) -> ErrorObjectOwned {
+    ErrorObjectOwned::owned(INTERNAL, message, None::<()>)
 }
 
 pub(crate) fn refused(invalid: Invalid) -> ErrorObjectOwned {

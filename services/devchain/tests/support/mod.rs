@@ -1,6 +1,8 @@
 //! A chain that makes blocks on demand, and a client of it.
 #![allow(clippy::unwrap_used, dead_code, reason = "every test file uses a part of this")]
 
+pub mod rpc;
+
 use std::time::Duration;
 
 use futures::{Stream, StreamExt as _};
@@ -9,8 +11,10 @@ use kinitro_devchain::{Config, Devchain, NeuronSeed, RpcServer};
 use tokio::{net::TcpListener, task::JoinHandle, time::timeout};
 
 pub const NETUID: u16 = 7;
+/// The runtimes that can be chosen.
+pub const SPECS: [u32; 2] = [461, 419];
 /// Nothing here takes longer unless it is broken.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 pub fn config() -> Config {
     Config {
@@ -30,10 +34,16 @@ pub struct World {
 
 /// A chain with Alice and Bob registered, its server, and a connected client.
 pub async fn world() -> World {
-    let chain = Devchain::new(&config()).unwrap();
-    let server = chain.serve(TcpListener::bind("127.0.0.1:0").await.unwrap()).unwrap();
+    let (chain, server) = serve(&config()).await;
     let client = ChainClient::connect(&server.url()).await.unwrap();
     World { chain, server, client }
+}
+
+/// A chain and its server.
+pub async fn serve(config: &Config) -> (Devchain, RpcServer) {
+    let chain = Devchain::new(config).unwrap();
+    let server = chain.serve(TcpListener::bind("127.0.0.1:0").await.unwrap()).unwrap();
+    (chain, server)
 }
 
 /// Makes blocks as long as it lives.
