@@ -15,6 +15,7 @@ pub fn print(settings: &Settings) -> Result<()> {
         ("scheduling", value(&settings.scheduling(Value::Null)?)?),
         ("execution", value(&settings.execution(Value::Null)?)?),
         ("scoring", value(&settings.scoring(Value::Null)?)?),
+        ("validator", value(&settings.validator(Value::Null)?)?),
         ("devchain", value(&settings.devchain(Value::Null)?)?),
     ];
     for (name, section) in sections {

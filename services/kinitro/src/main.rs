@@ -3,18 +3,22 @@
 //! Data goes to stdout, everything else to stderr. Exit status 0, 1 (failed), 2 (bad usage).
 
 mod cli;
+mod commitment;
+mod crypto;
 mod db;
 mod demo;
 mod effective;
 mod env;
 mod health;
 mod mesh;
+mod miner;
 mod policy;
 mod samples;
 mod score;
 mod service;
 mod settings;
 mod up;
+mod wallet;
 
 use std::{net::SocketAddr, process::ExitCode, time::Duration};
 
@@ -56,7 +60,13 @@ fn main() -> ExitCode {
 async fn run(cli: Cli) -> Result<()> {
     let quiet_by_default = matches!(
         cli.command,
-        Command::Up(_) | Command::Demo(_) | Command::Env { .. } | Command::Score { .. } | Command::FamilyWorker
+        Command::Up(_)
+            | Command::Demo(_)
+            | Command::Env { .. }
+            | Command::Score { .. }
+            | Command::Crypto { .. }
+            | Command::Miner { .. }
+            | Command::FamilyWorker
     );
     let level = cli.log_level.or_else(|| log_level(&cli.command));
     let level = level.as_deref().unwrap_or(if quiet_by_default { "WARNING" } else { "INFO" });
@@ -71,6 +81,9 @@ async fn run(cli: Cli) -> Result<()> {
         Command::Ingestion(args) => service::ingestion(args, settings).await,
         Command::Scoring(args) => service::scoring(args, settings).await,
         Command::Devchain(args) => service::devchain(args, settings).await,
+        Command::Validate(args) => service::validate(args, settings).await,
+        Command::Crypto { action } => crypto::run(action).await,
+        Command::Miner { action } => miner::run(action).await,
         Command::Db { action } => db::run(action).await,
         Command::Policy { action: PolicyAction::Serve { kind, host, port, latency_ms, chunk } } => {
             let options = ServeOptions { kind, latency: Duration::from_millis(latency_ms), chunk };
@@ -90,6 +103,7 @@ fn log_level(command: &Command) -> Option<String> {
         Command::Gateway(_) => "KINITRO_API_LOG_LEVEL",
         Command::Scheduling(_) | Command::Ingestion(_) | Command::Scoring(_) => "KINITRO_SCHEDULER_LOG_LEVEL",
         Command::Execution(_) => "KINITRO_EXECUTOR_LOG_LEVEL",
+        Command::Validate(_) => "KINITRO_VALIDATOR_LOG_LEVEL",
         _ => return None,
     };
     std::env::var(variable).ok().filter(|level| !level.is_empty())

@@ -168,7 +168,9 @@ impl Mesh {
             let config = settings.devchain(flags)?;
             let listener = bind(SocketAddr::new(LOOPBACK, chain_port)).await?;
             let url = format!("ws://{}", listener.local_addr()?);
-            ingestion_flags = with(ingestion_flags, json!({ "network": url, "netuid": config.netuid }));
+            // On a development chain policies are served on this machine.
+            let chain = json!({ "network": url, "netuid": config.netuid, "allow_private_endpoints": true });
+            ingestion_flags = with(ingestion_flags, chain);
             let supervisor = self.begin("devchain", url, &sender);
             kinitro_devchain::start(config, listener, &supervisor).await?;
         }

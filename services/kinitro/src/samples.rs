@@ -1,4 +1,4 @@
-//! Sample miners: a key on the development chain and a sample policy each, the better ones first on the chain.
+//! Sample miners: a key on the development chain and a sample policy each, the better ones first on the chain. A validator is there, too.
 
 use anyhow::{Context as _, Result};
 use kinitro_chain::{ChainClient, Signer, Wait, write_commitment};
@@ -23,11 +23,15 @@ pub fn sample_miners() -> Result<Vec<SampleMiner>> {
         .collect()
 }
 
+/// The development key of the validator that the samples' chain has besides them, with a permit to set weights.
+pub const VALIDATOR: &str = "//validator";
+
 /// The registrations that the development chain begins with.
 pub fn neurons(miners: &[SampleMiner]) -> Value {
     let neuron =
         |(uid, miner): (usize, &SampleMiner)| json!({ "uid": uid, "hotkey": miner.signer.hotkey(), "stake": 1000 });
-    miners.iter().enumerate().map(neuron).collect()
+    let validator = json!({ "uid": miners.len(), "hotkey": VALIDATOR, "stake": 1_000_000, "validator_permit": true });
+    miners.iter().enumerate().map(neuron).chain([validator]).collect()
 }
 
 /// Serves every policy and commits it; returns when the last commitment is in a block.

@@ -11,7 +11,7 @@ use serde_json::Value;
 use tokio::net::TcpListener;
 
 use crate::{
-    cli::{DevchainArgs, ExecutionArgs, GatewayArgs, IngestionArgs, Listen, SchedulingArgs, ScoringArgs},
+    cli::{DevchainArgs, ExecutionArgs, GatewayArgs, IngestionArgs, Listen, SchedulingArgs, ScoringArgs, ValidateArgs},
     settings::Settings,
 };
 
@@ -74,6 +74,23 @@ pub async fn scoring(args: ScoringArgs, settings: Settings) -> Result<()> {
     let listener = listen(&args.listen, 50054).await?;
     let supervisor = Supervisor::new();
     kinitro_scoring::start(config, listener, &supervisor).await?;
+    Ok(supervisor.run(DRAIN).await?)
+}
+
+/// `kinitro validate`.
+pub async fn validate(args: ValidateArgs, settings: Settings) -> Result<()> {
+    let mut config = settings.validator(serde_json::to_value(&args.flags)?)?;
+    let Listen { host, port } = args.listen;
+    if host.is_some() || port.is_some() {
+        let configured = config.listen.parse().unwrap_or(SocketAddr::from((Ipv4Addr::LOCALHOST, 9101)));
+        config.listen = SocketAddr::new(host.unwrap_or(configured.ip()), port.unwrap_or(configured.port())).to_string();
+    }
+    let listener = config.listener().await?;
+    if let Some(listener) = &listener {
+        tracing::info!(address = %listener.local_addr()?, "listening");
+    }
+    let supervisor = Supervisor::new();
+    kinitro_validator::start(config, listener, &supervisor).await?;
     Ok(supervisor.run(DRAIN).await?)
 }
 

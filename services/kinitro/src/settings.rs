@@ -11,7 +11,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 /// The sections that a file may have.
-const SECTIONS: [&str; 6] = ["gateway", "scheduling", "ingestion", "scoring", "execution", "devchain"];
+const SECTIONS: [&str; 7] = ["gateway", "scheduling", "ingestion", "scoring", "execution", "validator", "devchain"];
 const SCHEDULER: &str = "KINITRO_SCHEDULER_";
 
 /// Where settings come from besides flags.
@@ -55,9 +55,18 @@ impl Settings {
         WorkerCommand::this_program(["family-worker"].into_iter().chain(level))
     }
 
-    /// The development chain's.
+    /// The validator's.
+    pub fn validator(&self, flags: Value) -> Result<kinitro_validator::Config, ConfigError> {
+        self.load("validator", "KINITRO_VALIDATOR_", &[], flags)
+    }
+
+    /// The development chain's, checked: the chain itself takes every configuration that it can be built from.
     pub fn devchain(&self, flags: Value) -> Result<kinitro_devchain::Config, ConfigError> {
-        self.load("devchain", "KINITRO_DEVCHAIN_", &[], flags)
+        let config: kinitro_devchain::Config = self.load("devchain", "KINITRO_DEVCHAIN_", &[], flags)?;
+        match config.validate() {
+            Ok(()) => Ok(config),
+            Err(reason) => Err(ConfigError::Invalid { section: "devchain", reason }),
+        }
     }
 
     fn load<C>(&self, section: &'static str, prefix: &str, also: &[String], flags: Value) -> Result<C, ConfigError>

@@ -104,7 +104,11 @@ fn plan(args: UpArgs, data_dir: PathBuf, settings: Settings, miners: &[SampleMin
         ingestion_flags: match development {
             // The mesh adds where the development chain listens, and its subnet.
             true => json!({}),
-            false => flags([("network", Some(json!(args.network))), ("netuid", netuid.clone())]),
+            false => flags([
+                ("network", Some(json!(args.network))),
+                ("netuid", netuid.clone()),
+                ("allow_private_endpoints", yes(args.allow_private_endpoints)),
+            ]),
         },
         scoring_flags: json!({}),
         execution_flags: (!args.no_executor).then(|| {

@@ -21,7 +21,7 @@ async fn slow_backend() -> Backend {
     let policies = vec![("push", 10), ("idle", 10)];
     // Fewer slots than tasks, so that some wait, some run and some are done when the blow comes.
     let variables = vec![("KINITRO_EXECUTOR_DEFAULT_MAX_CONCURRENT", "4".to_owned())];
-    Backend::start(Options { policies, variables }).await
+    Backend::start(Options { policies, variables, ..Options::default() }).await
 }
 
 const EPISODES: u32 = 12;
@@ -54,7 +54,7 @@ async fn a_simulation_process_that_is_killed_ten_times_in_a_cycle_costs_time_and
     let _alone = ALONE.lock().await;
     // Twenty episodes at a time, of at least 0.65 seconds each: 2,000 of them outlast the ten blows on any machine.
     let variables = vec![("KINITRO_EXECUTOR_MAX_TIMESTEPS", "10".to_owned())];
-    let backend = Backend::start(Options { policies: vec![("idle", 65); 4], variables }).await;
+    let backend = Backend::start(Options { policies: vec![("idle", 65); 4], variables, ..Options::default() }).await;
     let cycle = backend.start_cycle(500).await;
     assert_eq!(cycle.tasks_total, 2000);
     let executor = backend.pid("execution");

@@ -38,7 +38,8 @@ fn help_lists_every_command_with_the_guides_names() {
     assert_code(&help, 0);
     let commands =
         ["up", "demo", "gateway", "scheduling", "execution", "ingestion", "scoring", "devchain", "db", "policy"];
-    for word in commands.into_iter().chain(["config", "health", "api", "scheduler", "executor"]) {
+    let others = ["config", "health", "api", "scheduler", "executor", "validate", "miner", "crypto"];
+    for word in commands.into_iter().chain(others) {
         assert!(stdout(&help).contains(word), "{word}: {}", stdout(&help));
     }
     assert_eq!(stdout(&run(&["--version"])), format!("kinitro {}\n", env!("CARGO_PKG_VERSION")));
@@ -108,7 +109,7 @@ fn config_shows_what_counts_and_no_secret() {
     assert_eq!(effective["gateway"]["port"].as_integer(), Some(9000), "a variable goes before the file");
     assert_eq!(effective["scheduling"]["episodes_per_env"].as_integer(), Some(7));
     assert!(effective["scheduling"]["database_url"].as_str().unwrap().contains("kin:***@db.example/kinitro"), "{text}");
-    for section in ["gateway", "ingestion", "scheduling", "execution", "scoring", "devchain"] {
+    for section in ["gateway", "ingestion", "scheduling", "execution", "scoring", "validator", "devchain"] {
         assert!(effective.contains_key(section), "{section}: {text}");
     }
 }

@@ -200,7 +200,8 @@ async fn each_misdeed_has_its_cause_and_harms_only_its_own_miner() {
         ("KINITRO_EXECUTOR_MAX_TIMESTEPS", STEPS.to_string()),
         ("KINITRO_SCHEDULER_MAX_ATTEMPTS", ATTEMPTS.to_string()),
     ];
-    let backend = Backend::start_with(Options { policies: vec![("push", 0)], variables }, &endpoints).await;
+    let backend =
+        Backend::start_with(Options { policies: vec![("push", 0)], variables, ..Options::default() }, &endpoints).await;
     play_a_cycle(&backend, &misdeeds).await;
     assert_no_slot_is_held(&backend).await;
     // The executor lives, and what was true is true again.

@@ -17,7 +17,7 @@ const EPISODES: u32 = 12;
 async fn slow_backend(more: &[(&'static str, String)]) -> Backend {
     let mut variables = vec![("KINITRO_EXECUTOR_DEFAULT_MAX_CONCURRENT", "4".to_owned())];
     variables.extend_from_slice(more);
-    Backend::start(Options { policies: vec![("push", 10), ("idle", 10)], variables }).await
+    Backend::start(Options { policies: vec![("push", 10), ("idle", 10)], variables, ..Options::default() }).await
 }
 
 /// A second process of scheduling, with an executor of its own.

@@ -1,14 +1,16 @@
 //! `kinitro demo`: the main job, end to end, on real input.
 //!
 //! A fresh mesh with a development chain; four sample miners sign and submit commitments on it; one cycle plays their policies in
-//! MuJoCo; scores and weights are shown as REST returns them. Everything is stopped and removed at the end, also after an error or Ctrl-C.
+//! MuJoCo; scores and weights are shown as REST returns them; a validator sets the weights on the chain, where they are read back. Everything is stopped and removed at the end, also after an error or Ctrl-C.
 
+mod chain;
 mod report;
 mod rest;
 mod watch;
 
 use std::{
     os::unix::fs::PermissionsExt as _,
+    path::PathBuf,
     time::{Duration, Instant},
 };
 
@@ -53,6 +55,7 @@ pub async fn run(args: DemoArgs) -> Result<()> {
         devchain: Some((json!({ "netuid": NETUID, "block_ms": BLOCK_MS, "neurons": samples::neurons(&miners) }), 0)),
         ..Plan::default()
     };
+    let memory = folder.path().join("validator");
     let mut mesh = tokio::select! {
         mesh = Mesh::start(plan) => mesh?,
         _ = interrupt.recv() => bail!("interrupted"),
@@ -64,7 +67,7 @@ pub async fn run(args: DemoArgs) -> Result<()> {
 
     let policies = CancellationToken::new();
     let outcome = tokio::select! {
-        outcome = play(&args, &miners, &url, started, policies.clone()) => outcome,
+        outcome = play(&args, &miners, &url, memory, started, policies.clone()) => outcome,
         failure = mesh.failure() => Err(anyhow::anyhow!(failure)),
         _ = interrupt.recv() => Err(anyhow::anyhow!("interrupted")),
         _ = terminate.recv() => Err(anyhow::anyhow!("interrupted")),
@@ -81,6 +84,7 @@ async fn play(
     args: &DemoArgs,
     miners: &[SampleMiner],
     url: &impl Fn(&str) -> String,
+    memory: PathBuf,
     started: Duration,
     stop: CancellationToken,
 ) -> Result<Report> {
@@ -111,5 +115,9 @@ async fn play(
     let scores = rest::get(&url("gateway"), "/v1/scores/latest").await?;
     let weights = rest::get(&url("gateway"), "/v1/weights/latest").await?;
     let names = miners.iter().map(|miner| miner.name.to_owned()).collect();
-    Ok(Report { names, stages: Stages { started, committed, cycle }, scores, weights })
+    eprintln!("a validator sets them on the chain");
+    let clock = Instant::now();
+    let on_chain = chain::set_weights(url("gateway"), url("devchain"), NETUID, memory).await?;
+    let set = clock.elapsed();
+    Ok(Report { names, stages: Stages { started, committed, cycle, set }, scores, weights, on_chain })
 }

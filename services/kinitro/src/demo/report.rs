@@ -1,6 +1,6 @@
 //! What the demo shows at its end.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
 use comfy_table::{CellAlignment, Table, presets};
@@ -16,6 +16,8 @@ pub struct Report {
     pub scores: Value,
     /// `/v1/weights/latest`.
     pub weights: Value,
+    /// What the validator set, as the chain has it: the weight of a uid in the chain's 16-bit numbers.
+    pub on_chain: BTreeMap<u16, u16>,
 }
 
 /// How long things took.
@@ -23,6 +25,7 @@ pub struct Stages {
     pub started: Duration,
     pub committed: Duration,
     pub cycle: Cycle,
+    pub set: Duration,
 }
 
 impl Report {
@@ -31,6 +34,12 @@ impl Report {
         let weights = object(&self.weights, "weights")?;
         let sum: f64 = weights.values().filter_map(Value::as_f64).sum();
         ensure!((sum - 1.0).abs() < 1e-9, "the weights sum to {sum}, not 1");
+        let expected = super::chain::expected(&self.weights)?;
+        ensure!(
+            self.on_chain == expected,
+            "the chain holds the weights {:?}, but those of REST are {expected:?}",
+            self.on_chain
+        );
         let cycle = &self.stages.cycle;
         let stages = [
             ("start Postgres, Redis, chain and services", self.stages.started.as_secs_f64()),
@@ -38,11 +47,12 @@ impl Report {
             ("create the tasks", cycle.creating_seconds),
             ("play the episodes", cycle.evaluating_seconds - cycle.creating_seconds),
             ("score", cycle.scoring_seconds - cycle.evaluating_seconds),
+            ("set the weights on the chain", self.stages.set.as_secs_f64()),
             ("all", total.as_secs_f64()),
         ];
         if json {
             let seconds: Map<String, Value> = stages.iter().map(|(name, s)| ((*name).to_owned(), json!(s))).collect();
-            let document = json!({ "scores": self.scores, "weights": self.weights, "seconds": seconds });
+            let document = json!({ "scores": self.scores, "weights": self.weights, "weights_on_chain": self.on_chain, "seconds": seconds });
             println!("{}", serde_json::to_string_pretty(&document)?);
             return Ok(());
         }
@@ -55,7 +65,11 @@ impl Report {
         );
         println!("Pareto frontier: {}\n", self.frontier());
         println!("GET /v1/weights/latest\n{}\n", serde_json::to_string_pretty(&self.weights)?);
-        println!("Where the time went");
+        println!("Weights on the chain, set by a validator: those of REST, scaled to a largest of 65535");
+        for (uid, weight) in &self.on_chain {
+            println!("  {uid:>3} {:<8} {weight:>5}", self.name(&uid.to_string()));
+        }
+        println!("\nWhere the time went");
         for (name, seconds) in stages {
             println!("  {seconds:7.2} s  {name}");
         }

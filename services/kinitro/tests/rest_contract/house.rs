@@ -63,7 +63,7 @@ struct Service {
 
 impl House {
     pub async fn build(plan: Plan) -> Self {
-        let neurons = (0..plan.miners).map(|uid| NeuronSeed { uid: Some(uid), hotkey: uri(uid), stake: 0 });
+        let neurons = (0..plan.miners).map(|uid| NeuronSeed { uid: Some(uid), ..NeuronSeed::new(uri(uid)) });
         let chain = Devchain::new(&kinitro_devchain::Config {
             netuid: NETUID,
             block_ms: 0,

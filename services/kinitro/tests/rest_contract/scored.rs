@@ -74,7 +74,9 @@ fn weights_are_published() {
     "created_at":"<time>","timestamp":"<time>","cycle_id":1,"weights_u16":{"uids":[2,9,10],"values":[3263,
     65535,8869]},
     "metadata":{"n_miners_evaluated":3,"n_environments":2,"evaluation_duration_seconds":<seconds>},
-    "scheme":"published-1","hotkeys":{"2":"5GKoVmHo6SNP6ESHudCa7mBkf6sj7iwQHi3BiGcmYLdf3kq3","9":"5FviZYPr5oVs9fge1aKcTUdSzbxB72hneySAwWwy3HnnmvYU","10":"5F4gHdZdXNrKb7zaPRKRxkpc7p3DAxGqWN5WwBMa6kmh2Ssi"},"burn_uid":null}
+    "scheme":"published-1","hotkeys":{"2":"5GKoVmHo6SNP6ESHudCa7mBkf6sj7iwQHi3BiGcmYLdf3kq3","9":"5FviZYPr5oVs9fge1aKcTUdSzbxB72hneySAwWwy3HnnmvYU",
+    "10":"5F4gHdZdXNrKb7zaPRKRxkpc7p3DAxGqWN5WwBMa6kmh2Ssi"},
+    "burn_uid":null}
     "#);
 }
 
@@ -252,7 +254,7 @@ fn miners_are_listed_with_what_the_public_may_see() {
     "last_evaluated":"<time>","status":"active","status_reason":null,"repo":"miner/ten","revision":"v1",
     "endpoint_encrypted":false,"first_commit_block":10,"last_faults":{}},
     {"uid":11,"hotkey":"5EnTEWpNPgJYpBXRbG6TntPjgsUAz2qcBmHeNL71sCxLSMbA","endpoint":null,"last_evaluated":null,
-    "status":"invalid","status_reason":"the commitment is neither `user/repo:revision:deployment` nor JSON with `m`, `r` and `d` or `e`",
+    "status":"invalid","status_reason":"the commitment is neither `user/repo:revision:deployment` nor JSON with `m`, `r` and one of `d`, `e` and `b`",
     "repo":"","revision":"","endpoint_encrypted":false,"first_commit_block":0,"last_faults":{}}]}
     "#);
 }

@@ -2,6 +2,7 @@
 #![allow(dead_code, clippy::unwrap_used, reason = "every test binary uses another part")]
 
 pub mod counted;
+pub mod node;
 pub mod up;
 
 use std::{
@@ -38,6 +39,8 @@ pub struct Options {
     pub variables: Vec<(&'static str, String)>,
     /// Sample policies to register and commit, in order of uid: kind and latency in milliseconds.
     pub policies: Vec<(&'static str, u32)>,
+    /// Register `//validator` with a permit, behind the miners.
+    pub validator: bool,
 }
 
 /// The backend, and everything it stands on.
@@ -58,18 +61,25 @@ impl Backend {
 
     /// The same with more miners, whose uids follow those of the sample policies and whose policies somebody else serves.
     pub async fn start_with(options: Options, endpoints: &[String]) -> Self {
+        let registered = options.policies.len() + endpoints.len();
+        let mut backend = Self::start_registered(options, registered).await;
+        backend.commit_policies(endpoints).await;
+        backend
+    }
+
+    /// The same with so many hotkeys registered, `//miner0` and so on, none of which has committed anything.
+    pub async fn start_registered(options: Options, hotkeys: usize) -> Self {
         let postgres = kinitro_stores::testing::private_postgres().await;
         let redis = kinitro_stores::testing::private_redis().await;
         let names = ["devchain", "ingestion", "scheduling", "scoring", "gateway", "execution"];
         let ports = names.into_iter().map(|name| (name, free_port())).collect();
         let folder = tempfile::tempdir().unwrap();
         let mut backend = Self { postgres, redis, ports, options, processes: BTreeMap::new(), folder };
-        backend.write_seed_file(backend.options.policies.len() + endpoints.len());
+        backend.write_seed_file(hotkeys);
         assert!(backend.command(&["db", "init"]).status().unwrap().success());
         for name in names {
             backend.spawn(name);
         }
-        backend.commit_policies(endpoints).await;
         backend
     }
 
@@ -136,6 +146,7 @@ impl Backend {
                 ("KINITRO_SCHEDULER_REDIS_URL", self.redis.url()),
                 ("KINITRO_SCHEDULER_NETWORK", format!("ws://127.0.0.1:{}", self.ports["devchain"])),
                 ("KINITRO_SCHEDULER_NETUID", "1".to_owned()),
+                ("KINITRO_SCHEDULER_ALLOW_PRIVATE_ENDPOINTS", "true".to_owned()),
                 ("KINITRO_SCHEDULER_ON_DEMAND", "true".to_owned()),
                 ("KINITRO_SCHEDULER_INGESTION_URL", url("ingestion")),
                 ("KINITRO_SCHEDULER_SCORING_URL", url("scoring")),
@@ -207,6 +218,15 @@ impl Backend {
         .await
     }
 
+    /// A client of the chain.
+    pub async fn chain(&self) -> ChainClient {
+        let node = format!("ws://127.0.0.1:{}", self.ports["devchain"]);
+        eventually("the chain answers", || async {
+            ChainClient::connect(&node).await.map_err(|error| error.to_string())
+        })
+        .await
+    }
+
     fn seed_file(&self) -> PathBuf {
         self.folder.path().join("chain.toml")
     }
@@ -215,6 +235,9 @@ impl Backend {
         let mut text = "netuid = 1\n".to_owned();
         for uid in 0..miners {
             text += &format!("[[neurons]]\nuid = {uid}\nhotkey = \"//miner{uid}\"\nstake = 1000\n");
+        }
+        if self.options.validator {
+            text += "[[neurons]]\nhotkey = \"//validator\"\nstake = 1000000000\nvalidator_permit = true\n";
         }
         std::fs::write(self.seed_file(), text).unwrap();
     }
@@ -230,11 +253,7 @@ impl Backend {
             endpoints.push(format!("http://127.0.0.1:{port}"));
         }
         endpoints.extend_from_slice(more);
-        let node = format!("ws://127.0.0.1:{}", self.ports["devchain"]);
-        let chain = eventually("the chain answers", || async {
-            ChainClient::connect(&node).await.map_err(|error| error.to_string())
-        })
-        .await;
+        let chain = self.chain().await;
         for (uid, endpoint) in endpoints.iter().enumerate() {
             let commitment = write_commitment("samples/policy", "v1", &endpoint.parse().unwrap()).unwrap();
             let signer = Signer::from_uri(&format!("//miner{uid}")).unwrap();

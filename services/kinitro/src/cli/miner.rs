@@ -1,0 +1,95 @@
+//! What miners do.
+
+use std::path::PathBuf;
+
+use clap::{ArgGroup, Args, Subcommand, ValueEnum};
+use kinitro_domain::Hotkey;
+use uuid::Uuid;
+
+use super::{
+    chain::{SubnetArgs, WalletArgs, hotkey},
+    secret::{Never, NotAnArgument},
+};
+
+/// `kinitro miner …`.
+#[derive(Debug, Subcommand)]
+pub enum MinerAction {
+    /// Commit a policy on the chain, in place of what the hotkey had committed.
+    Commit(Box<CommitArgs>),
+    /// Show what a hotkey has committed.
+    ShowCommitment(ShowCommitmentArgs),
+}
+
+/// `kinitro miner commit`.
+#[derive(Debug, Args)]
+#[command(group(ArgGroup::new("where").required(true)))]
+pub struct CommitArgs {
+    /// The model repository, user/name.
+    #[arg(long, value_name = "USER/NAME")]
+    pub repo: String,
+    /// Commit or tag of the repository; of a commit, its first 8 characters are enough.
+    #[arg(long)]
+    pub revision: String,
+    /// The deployment that serves the policy.
+    #[arg(long, value_name = "UUID", group = "where")]
+    pub deployment_id: Option<Uuid>,
+    /// The URL that serves the policy (http, https, grpc or grpcs), for local networks and hosts of one's own. Everybody can read it.
+    #[arg(long, value_name = "URL", group = "where")]
+    pub endpoint: Option<String>,
+    #[command(flatten)]
+    pub subnet: SubnetArgs,
+    #[command(flatten)]
+    pub wallet: WalletArgs,
+    /// Seal the deployment, so that only the backend learns it.
+    #[arg(long, conflicts_with = "endpoint")]
+    pub encrypt: bool,
+    /// Seal with the public key that this hotkey published (SS58). Without it and --backend-public-key the variable
+    /// KINITRO_BACKEND_HOTKEY or KINITRO_BACKEND_PUBLIC_KEY says it.
+    #[arg(long, value_name = "SS58", value_parser = hotkey, conflicts_with = "backend_public_key")]
+    pub backend_hotkey: Option<Hotkey>,
+    /// Seal with this public key (64 hex digits).
+    #[arg(long, value_name = "HEX")]
+    pub backend_public_key: Option<String>,
+    /// How to seal.
+    #[arg(long, value_enum, default_value_t = SealedForm::Bound)]
+    pub sealed_form: SealedForm,
+    /// Overwrite what the hotkey has committed, when that is a backend's public key.
+    #[arg(long)]
+    pub replace: bool,
+    /// What was committed as JSON on stdout.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// The two sealed forms.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum SealedForm {
+    /// For this subnet and hotkey alone: another miner who copies the commitment gains nothing.
+    Bound,
+    /// As older backends read it; a copy opens, too.
+    Open,
+}
+
+/// `kinitro miner show-commitment`.
+#[derive(Debug, Args)]
+pub struct ShowCommitmentArgs {
+    /// The hotkey (SS58); without it and --uid, the wallet's.
+    #[arg(long, value_name = "SS58", value_parser = hotkey, conflicts_with = "uid")]
+    pub hotkey: Option<Hotkey>,
+    /// The hotkey that holds this uid of the subnet.
+    #[arg(long)]
+    pub uid: Option<u16>,
+    #[command(flatten)]
+    pub subnet: SubnetArgs,
+    #[command(flatten)]
+    pub wallet: WalletArgs,
+    /// Open a sealed endpoint with the backend's private key.
+    #[arg(long, value_name = "FILE")]
+    pub private_key_file: Option<PathBuf>,
+    /// Refused.
+    #[arg(long, hide = true, value_parser = NotAnArgument("give --private-key-file"))]
+    pub private_key: Option<Never>,
+    /// As JSON on stdout.
+    #[arg(long)]
+    pub json: bool,
+}

@@ -1,0 +1,135 @@
+//! What a person types, an area a file. Names and defaults are those of the operators' guides; `kinitro <command> --help` shows them.
+//!
+//! A flag that is not given leaves the field to the environment, then to the file, then to the default.
+
+mod chain;
+mod crypto;
+mod db;
+mod devchain;
+mod miner;
+mod policy;
+mod secret;
+mod services;
+mod up;
+mod validate;
+
+use std::{net::IpAddr, path::PathBuf};
+
+use clap::{Args, Parser, Subcommand};
+
+pub use chain::{SubnetArgs, WalletArgs, hotkey};
+pub use crypto::{
+    CryptoAction, FetchPublicKeyArgs, GenerateKeypairArgs, PrivateKeyArgs, PublishPublicKeyArgs, TestEncryptionArgs,
+};
+pub use db::{DatabaseArgs, DbAction};
+pub use devchain::DevchainArgs;
+pub use miner::{CommitArgs, MinerAction, SealedForm, ShowCommitmentArgs};
+pub use policy::PolicyAction;
+pub use services::{ExecutionArgs, GatewayArgs, IngestionArgs, SchedulingArgs, ScoringArgs};
+pub use up::{DemoArgs, UpArgs};
+pub use validate::ValidateArgs;
+
+use crate::{env::EnvAction, score::ScoreAction};
+
+/// Evaluates robot policies for a Bittensor subnet.
+#[derive(Debug, Parser)]
+#[command(name = "kinitro", version, propagate_version = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// Settings in TOML, one section a service.
+    #[arg(long, global = true, value_name = "FILE", env = "KINITRO_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// DEBUG, INFO, WARNING or ERROR, or a filter such as `info,kinitro_queue=debug`.
+    #[arg(long, global = true, value_name = "LEVEL")]
+    pub log_level: Option<String>,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run every service in this process, with private Postgres and Redis unless URLs are given.
+    Up(Box<UpArgs>),
+    /// Play one cycle end to end on a local chain with four sample miners, and show the result.
+    Demo(DemoArgs),
+    /// The REST face.
+    #[command(visible_alias = "api")]
+    Gateway(GatewayArgs),
+    /// Cycles, tasks, leases, results.
+    #[command(visible_alias = "scheduler")]
+    Scheduling(SchedulingArgs),
+    /// Episodes.
+    #[command(visible_alias = "executor")]
+    Execution(ExecutionArgs),
+    /// What miners committed on the chain.
+    Ingestion(IngestionArgs),
+    /// Scores, frontiers, weights.
+    Scoring(ScoringArgs),
+    /// Set the backend's weights on the chain, for ever.
+    #[command(visible_alias = "validator")]
+    Validate(ValidateArgs),
+    /// A local chain for development: real wire formats, no consensus.
+    Devchain(DevchainArgs),
+    /// The database.
+    Db {
+        /// What to do with it.
+        #[command(subcommand)]
+        action: DbAction,
+    },
+    /// What miners do: commit a policy on the chain, and see what is committed.
+    Miner {
+        /// What to do.
+        #[command(subcommand)]
+        action: MinerAction,
+    },
+    /// Keys for sealed endpoints: make them, publish them, try them.
+    Crypto {
+        /// What to do.
+        #[command(subcommand)]
+        action: CryptoAction,
+    },
+    /// Sample policies.
+    Policy {
+        /// What to do.
+        #[command(subcommand)]
+        action: PolicyAction,
+    },
+    /// Look at the environments in this process: list them, check them against Meta-World, try them.
+    Env {
+        /// What to do.
+        #[command(subcommand)]
+        action: EnvAction,
+    },
+    /// Scoring: try a scheme against attackers, check what was scored.
+    Score {
+        /// What to do.
+        #[command(subcommand)]
+        action: ScoreAction,
+    },
+    /// Print the effective configuration of every service, secrets redacted.
+    Config,
+    /// The simulation process of one environment family, as an executor starts it.
+    #[command(hide = true)]
+    FamilyWorker,
+    /// Ask a service whether it is well: exit 0 when it is, 1 when not. For container health checks.
+    Health {
+        /// The service's URL, e.g. http://127.0.0.1:50052, or the gateway's /health.
+        url: String,
+    },
+}
+
+/// Where a service listens.
+#[derive(Debug, Args)]
+pub struct Listen {
+    /// Bind address.
+    #[arg(long)]
+    pub host: Option<IpAddr>,
+    /// Bind port.
+    #[arg(long)]
+    pub port: Option<u16>,
+}
+
+fn is_false(flag: &bool) -> bool {
+    !flag
+}

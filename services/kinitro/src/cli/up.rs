@@ -1,0 +1,78 @@
+//! The whole backend in one process.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::Listen;
+
+/// `kinitro up`.
+#[derive(Debug, Args)]
+pub struct UpArgs {
+    /// Where the private Postgres and Redis keep their data; by default `.kinitro` here, or `/var/lib/kinitro` when we are root and
+    /// the unprivileged user that Postgres runs as cannot get here.
+    #[arg(long)]
+    pub data_dir: Option<PathBuf>,
+    /// Postgres to use instead of a private one.
+    #[arg(long, env = "KINITRO_DATABASE_URL", hide_env_values = true)]
+    pub database_url: Option<String>,
+    /// Redis to use instead of a private one.
+    #[arg(long, env = "KINITRO_REDIS_URL", hide_env_values = true)]
+    pub redis_url: Option<String>,
+    /// Chain: finney, test, a ws(s) URL, or `dev` for a development chain in this process.
+    #[arg(long, default_value = "dev")]
+    pub network: String,
+    /// Subnet.
+    #[arg(long)]
+    pub netuid: Option<u16>,
+    /// Who is on the development chain: a TOML file (see `kinitro devchain --help`).
+    #[arg(long)]
+    pub seed_file: Option<PathBuf>,
+    /// On the development chain: register four sample miners and serve their policies.
+    #[arg(long, conflicts_with = "seed_file")]
+    pub samples: bool,
+    /// Port of the development chain.
+    #[arg(long, default_value_t = 9944)]
+    pub chain_port: u16,
+    /// Address and port of the gateway.
+    #[command(flatten)]
+    pub listen: Listen,
+    /// Disable API key authentication (loopback only).
+    #[arg(long)]
+    pub no_auth: bool,
+    /// Seconds between cycles.
+    #[arg(long)]
+    pub eval_interval: Option<u64>,
+    /// Episodes per environment.
+    #[arg(long)]
+    pub episodes_per_env: Option<u32>,
+    /// Episodes in flight per environment family in this process's executor.
+    #[arg(long)]
+    pub max_concurrent: Option<u32>,
+    /// Leave camera images out of the observations.
+    #[arg(long)]
+    pub no_images: bool,
+    /// Start cycles only when asked.
+    #[arg(long)]
+    pub on_demand: bool,
+    /// Run no executor here (others lease over gRPC or REST).
+    #[arg(long)]
+    pub no_executor: bool,
+    /// Let policies be at private and loopback addresses.
+    #[arg(long)]
+    pub allow_private_endpoints: bool,
+}
+
+/// `kinitro demo`.
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// Episodes per environment.
+    #[arg(long, default_value_t = 8)]
+    pub episodes_per_env: u32,
+    /// Send camera images to the policies, as in production (slower on a CPU).
+    #[arg(long)]
+    pub images: bool,
+    /// The result as JSON on stdout.
+    #[arg(long)]
+    pub json: bool,
+}

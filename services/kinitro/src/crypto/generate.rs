@@ -1,0 +1,101 @@
+//! `kinitro crypto generate-keypair`: both files or neither, and never in place of one that exists.
+
+use std::{
+    env,
+    fs::{self, DirBuilder},
+    io::ErrorKind,
+    os::unix::fs::DirBuilderExt as _,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context as _, Result, ensure};
+use kinitro_crypto::{CryptoError, PrivateKey};
+use serde_json::json;
+
+use crate::cli::GenerateKeypairArgs;
+
+const NAME_LIMIT: usize = 64;
+
+/// Runs it.
+pub fn run(args: &GenerateKeypairArgs) -> Result<()> {
+    let name = &args.name;
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+    ensure!(
+        (1..=NAME_LIMIT).contains(&name.len()) && name.bytes().all(allowed) && !name.starts_with(['.', '-']),
+        "--name must have 1 to {NAME_LIMIT} letters, digits, `.`, `_` or `-`, and begin with none of the marks"
+    );
+    ensure!(!name.ends_with(".pub"), "--name must not end with .pub, which is how public keys are called");
+    let folder = match &args.output {
+        Some(folder) => folder.clone(),
+        None => default_folder()?,
+    };
+    let private_path = folder.join(name);
+    let public_path = folder.join(format!("{name}.pub"));
+    for path in [&private_path, &public_path] {
+        if fs::symlink_metadata(path).is_ok() {
+            return Err(taken(path));
+        }
+    }
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(&folder)
+        .with_context(|| format!("cannot make the folder {}: give another --output", folder.display()))?;
+
+    let key = PrivateKey::generate();
+    let public = key.public();
+    write(&private_path, |path| key.write_file(path))?;
+    if let Err(error) = write(&public_path, |path| public.write_file(path)) {
+        // The private key is ours and nobody has seen it yet.
+        fs::remove_file(&private_path)
+            .with_context(|| format!("{error:#}; and {} could not be removed again", private_path.display()))?;
+        return Err(error);
+    }
+    if args.json {
+        let shown = json!({ "private_key_file": private_path, "public_key_file": public_path, "public_key": public.to_string() });
+        println!("{shown:#}");
+        return Ok(());
+    }
+    println!("private key  {}  (keep it secret, keep a copy)", private_path.display());
+    println!("public key   {}", public_path.display());
+    println!("             {public}");
+    eprintln!(
+        "\nnext: publish it, so that miners find it by your hotkey\n  \
+         kinitro crypto publish-public-key --public-key-file {} --netuid <NETUID> --wallet-name <WALLET> --hotkey-name <HOTKEY>\n\
+         and let ingestion open what they seal\n  \
+         export KINITRO_SCHEDULER_BACKEND_PRIVATE_KEY_FILE={}",
+        public_path.display(),
+        private_path.display()
+    );
+    Ok(())
+}
+
+fn default_folder() -> Result<PathBuf> {
+    // As the specification of these folders says, a relative one counts for nothing.
+    let absolute = |name| env::var_os(name).map(PathBuf::from).filter(|folder| folder.is_absolute());
+    let config = absolute("XDG_CONFIG_HOME").or_else(|| Some(absolute("HOME")?.join(".config")));
+    Ok(config
+        .context("neither XDG_CONFIG_HOME nor HOME says where to put the keys: give --output")?
+        .join("kinitro/keys"))
+}
+
+/// Writes a new file, and leaves no half of it.
+fn write(path: &Path, write: impl FnOnce(&Path) -> Result<(), CryptoError>) -> Result<()> {
+    match write(path) {
+        Ok(()) => Ok(()),
+        Err(CryptoError::KeyFile { source, .. }) if source.kind() == ErrorKind::AlreadyExists => Err(taken(path)),
+        Err(error) => {
+            // It may not have been made at all.
+            fs::remove_file(path).ok();
+            Err(error.into())
+        }
+    }
+}
+
+fn taken(path: &Path) -> anyhow::Error {
+    anyhow::anyhow!(
+        "{} exists already and is not overwritten: choose another --name or --output; what was sealed for a key that is lost \
+         stays sealed",
+        path.display()
+    )
+}

@@ -1,0 +1,141 @@
+//! `kinitro miner commit`.
+
+use std::env;
+
+use anyhow::{Context as _, Result, anyhow, bail};
+use kinitro_chain::{
+    COMMITMENT_LIMIT, ChainClient, CommitmentData, CommitmentError, Endpoint, PublishedKey, account_of,
+    write_bound_commitment, write_commitment, write_sealed_commitment,
+};
+use kinitro_crypto::{Binding, PublicKey};
+use kinitro_domain::Hotkey;
+use serde_json::json;
+
+use crate::{
+    cli::{self, CommitArgs, SealedForm},
+    commitment, crypto, wallet,
+};
+
+const BACKEND_HOTKEY: &str = "KINITRO_BACKEND_HOTKEY";
+const BACKEND_PUBLIC_KEY: &str = "KINITRO_BACKEND_PUBLIC_KEY";
+
+/// Runs it.
+pub async fn run(args: &CommitArgs) -> Result<()> {
+    let signer = wallet::signer(&args.wallet)?;
+    let hotkey = signer.hotkey();
+    let chain = ChainClient::new(&args.subnet.network)?;
+    let recipient = if args.encrypt { Some(recipient(args, &chain).await?) } else { None };
+    let data = written(args, recipient.as_ref(), &hotkey)?;
+
+    if let Some(standing) = commitment::standing(&chain, &args.subnet, &hotkey).await?
+        && !args.replace
+        && standing.data.as_ref().is_ok_and(|data| PublishedKey::parse(data).is_ok())
+    {
+        bail!(
+            "{hotkey} has published a backend's public key, which this would overwrite: commit the policy with another hotkey, \
+             or add --replace"
+        );
+    }
+    eprintln!("{data}");
+    let receipt = commitment::put(&chain, &args.subnet, &signer, &data).await?;
+    let form = recipient.map(|_| match args.sealed_form {
+        SealedForm::Bound => "bound",
+        SealedForm::Open => "open",
+    });
+    if args.json {
+        let shown = json!({
+            "hotkey": hotkey,
+            "netuid": args.subnet.netuid,
+            "network": args.subnet.network,
+            "commitment": data.as_str(),
+            "bytes": data.len(),
+            "sealed": recipient.is_some(),
+            "sealed_form": form,
+            "sealed_for": recipient.map(|key| key.to_string()),
+            "block": receipt.block.number,
+            "block_hash": receipt.block.hash,
+            "transaction": receipt.transaction,
+        });
+        println!("{shown:#}");
+        return Ok(());
+    }
+    println!("commitment   {data}");
+    println!("bytes        {} of {}", data.len(), COMMITMENT_LIMIT);
+    if let (Some(form), Some(key)) = (form, recipient) {
+        println!("sealed       for {key}, {form} form");
+    }
+    println!("hotkey       {hotkey}");
+    println!("subnet       {} of {}", args.subnet.netuid, args.subnet.network);
+    println!("block        {} {}, finalized", receipt.block.number, receipt.block.hash);
+    println!("transaction  {}", receipt.transaction);
+    Ok(())
+}
+
+fn written(args: &CommitArgs, recipient: Option<&PublicKey>, hotkey: &Hotkey) -> Result<CommitmentData> {
+    let CommitArgs { repo, revision, .. } = args;
+    let written = match (&args.deployment_id, &args.endpoint, recipient) {
+        (Some(uuid), _, None) => write_commitment(repo, revision, &Endpoint::Deployment(*uuid)),
+        (Some(uuid), _, Some(key)) if args.sealed_form == SealedForm::Bound => {
+            let binding = Binding { netuid: args.subnet.netuid, hotkey: account_of(hotkey)? };
+            write_bound_commitment(repo, revision, uuid, key, &binding)
+        }
+        (Some(uuid), _, Some(key)) => write_sealed_commitment(repo, revision, uuid, key),
+        (None, Some(url), _) => {
+            let endpoint: Endpoint = url.parse().context("--endpoint cannot be used")?;
+            warn(args, &endpoint);
+            write_commitment(repo, revision, &endpoint)
+        }
+        (None, None, _) => bail!("give --deployment-id or --endpoint"),
+    };
+    written.map_err(|error| match &error {
+        CommitmentError::DoesNotFit { part: "revision", .. } if is_hash(revision) => {
+            let short = &revision[..8];
+            anyhow::Error::new(error).context(format!("of a commit 8 characters are enough: --revision {short}"))
+        }
+        _ => error.into(),
+    })
+}
+
+/// A whole commit hash, SHA-1 or SHA-256.
+fn is_hash(revision: &str) -> bool {
+    matches!(revision.len(), 40 | 64) && revision.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+fn warn(args: &CommitArgs, endpoint: &Endpoint) {
+    if args.subnet.network == "finney" {
+        eprintln!(
+            "warning: everybody can read this endpoint on finney, copy it and flood it; --deployment-id with --encrypt hides it"
+        );
+    }
+    if let Err(error) = endpoint.check_address(false) {
+        eprintln!("warning: {error}, unless the backend's operator allows it");
+    }
+}
+
+/// Whose key seals: what a flag says, or else a variable.
+async fn recipient(args: &CommitArgs, chain: &ChainClient) -> Result<PublicKey> {
+    if let Some(hotkey) = &args.backend_hotkey {
+        return Ok(crypto::published(chain, &args.subnet, hotkey).await?.key);
+    }
+    if let Some(key) = &args.backend_public_key {
+        return PublicKey::from_hex(key.trim()).context("--backend-public-key cannot be used");
+    }
+    match (variable(BACKEND_HOTKEY), variable(BACKEND_PUBLIC_KEY)) {
+        (Some(_), Some(_)) => bail!("{BACKEND_HOTKEY} and {BACKEND_PUBLIC_KEY} are both set: keep one of them"),
+        (Some(text), None) => {
+            let hotkey =
+                cli::hotkey(text.trim()).map_err(|reason| anyhow!("{BACKEND_HOTKEY} cannot be used: {reason}"))?;
+            Ok(crypto::published(chain, &args.subnet, &hotkey).await?.key)
+        }
+        (None, Some(key)) => {
+            PublicKey::from_hex(key.trim()).with_context(|| format!("{BACKEND_PUBLIC_KEY} cannot be used"))
+        }
+        (None, None) => bail!(
+            "--encrypt needs the backend's key: add --backend-hotkey with the operator's hotkey, or --backend-public-key"
+        ),
+    }
+}
+
+fn variable(name: &str) -> Option<String> {
+    env::var(name).ok().filter(|value| !value.is_empty())
+}

@@ -1,0 +1,331 @@
+//! `kinitro miner` and the chain side of `kinitro crypto`, as their users run them, on a development chain in a process of its own.
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt as _,
+    path::Path,
+    process::{Command, Output, Stdio},
+};
+
+use serde_json::{Value, json};
+use support::{
+    node::{Node, secret_file, wallet},
+    up::kinitro,
+};
+
+const DEPLOYMENT: &str = "8a4cd2e1-36f7-4e0f-9b5d-0c1f2a3b4c5d";
+/// The development keys that every Substrate tool knows.
+const ALICE: &str = "5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY";
+const ALICE_SEED: &str = "e5be9a5092b81bca64be81d212e7f2f9eba183bb7a90954f7b76361f6edb5c0a";
+const BOB: &str = "5FHneW46xGXgs5mUiveU4sbTyGBzmstUspZC92UhjJM694ty";
+const BOB_SEED: &str = "398f0c28f98885e046333d4a41c19cee4c37368a9832c6502f6cfd182e2aef89";
+const CHARLIE_PHRASE: &str = "bottom drive obey lake curtain smoke basket hold race lonely fit walk//Charlie";
+/// Alice mines, Bob is the operator, Charlie is not registered.
+const NEURONS: &str = "[[neurons]]\nhotkey = \"//Alice\"\n[[neurons]]\nhotkey = \"//Bob\"\n";
+
+/// A chain, Alice's wallet, and files with Bob's keys.
+struct Place {
+    folder: tempfile::TempDir,
+    node: Node,
+    wallets: String,
+    bob: String,
+}
+
+impl Place {
+    fn new(flags: &[&str]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let node = Node::start(folder.path(), NEURONS, flags);
+        let wallets = wallet(folder.path(), "mine", "first", ALICE, ALICE_SEED).to_str().unwrap().to_owned();
+        let bob = folder.path().join("bob.seed");
+        secret_file(&bob, &format!("0x{BOB_SEED}\n"));
+        Self { wallets, bob: bob.to_str().unwrap().to_owned(), node, folder }
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.folder.path().join(name).to_str().unwrap().to_owned()
+    }
+
+    /// A command on this chain's subnet 1, without a key.
+    fn command(&self, arguments: &[&str]) -> Command {
+        kinitro(self.folder.path(), &[arguments, &["--netuid", "1", "--network", &self.node.url]].concat())
+    }
+
+    fn as_alice(&self, arguments: &[&str]) -> Command {
+        let wallet = ["--wallet-path", &self.wallets, "--wallet-name", "mine", "--hotkey-name", "first"];
+        self.command(&[arguments, &wallet].concat())
+    }
+
+    fn as_bob(&self, arguments: &[&str]) -> Command {
+        self.command(&[arguments, &["--hotkey-seed-file", &self.bob]].concat())
+    }
+
+    /// A key pair of the operator's; returns the public key.
+    fn key_pair(&self, name: &str) -> String {
+        let folder = self.folder.path().to_str().unwrap();
+        let made =
+            kinitro(self.folder.path(), &["crypto", "generate-keypair", "--json", "--output", folder, "--name", name]);
+        json_of(made)["public_key"].as_str().unwrap().to_owned()
+    }
+
+    fn shown(&self, arguments: &[&str]) -> Value {
+        json_of(self.command(&[&["miner", "show-commitment", "--json"], arguments].concat()))
+    }
+}
+
+const COMMIT: [&str; 6] = ["miner", "commit", "--repo", "user/policy", "--revision", "0a1b2c3d"];
+const SEALED: [&str; 9] =
+    ["miner", "commit", "--repo", "user/policy", "--revision", "0a1b2c3d", "--deployment-id", DEPLOYMENT, "--encrypt"];
+
+fn text(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+/// Its JSON; it succeeded and said no secret.
+fn json_of(mut command: Command) -> Value {
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{command:?}: {}", text(&output));
+    assert_no_secret(&text(&output));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// It failed with this code, put nothing on stdout, and said this and no secret.
+fn assert_refused(mut command: Command, code: i32, said: &[&str]) {
+    let output = command.output().unwrap();
+    assert_eq!((output.status.code(), output.stdout.len()), (Some(code), 0), "{command:?}: {}", text(&output));
+    for said in said {
+        assert!(text(&output).contains(said), "{said}: {command:?}: {}", text(&output));
+    }
+    assert_no_secret(&text(&output));
+}
+
+fn assert_no_secret(said: &str) {
+    for secret in [ALICE_SEED, BOB_SEED, "bottom drive", "lonely fit"] {
+        assert!(!said.contains(secret), "{said}");
+    }
+}
+
+#[test]
+fn a_sealed_endpoint_goes_from_the_published_key_through_the_chain_to_the_operator_alone() {
+    let place = Place::new(&["--block-ms", "50"]);
+    let public = place.key_pair("backend");
+    let key = place.path("backend");
+    let stranger = place.key_pair("stranger");
+
+    let published = json_of(place.as_bob(&["crypto", "publish-public-key", "--private-key-file", &key, "--json"]));
+    assert_eq!((&published["public_key"], &published["hotkey"]), (&json!(public), &json!(BOB)));
+    let fetch = || place.command(&["crypto", "fetch-public-key", "--backend-hotkey", BOB]);
+    let fetched = fetch().output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&fetched.stdout).trim(), public, "{}", text(&fetched));
+    let fetched = json_of({
+        let mut fetch = fetch();
+        fetch.arg("--json");
+        fetch
+    });
+    assert_eq!((&fetched["public_key"], &fetched["block"]), (&json!(public), &published["block"]));
+
+    let committed = json_of(place.as_alice(&[&SEALED[..], &["--backend-hotkey", BOB, "--json"]].concat()));
+    assert_eq!((&committed["hotkey"], &committed["sealed_form"]), (&json!(ALICE), &json!("bound")), "{committed}");
+    assert_eq!(committed["sealed_for"], public.as_str());
+    let bytes = committed["commitment"].as_str().unwrap();
+    assert_eq!(committed["bytes"], bytes.len());
+    assert!(bytes.len() <= 128 && !bytes.contains(&DEPLOYMENT[..8]), "{bytes}");
+
+    let seen = place.shown(&["--hotkey", ALICE]);
+    assert_eq!((&seen["commitment"], &seen["block"]), (&committed["commitment"], &committed["block"]), "{seen}");
+    assert_eq!((&seen["sealed"], &seen["endpoint"], &seen["uid"]), (&json!(true), &Value::Null, &json!(0)), "{seen}");
+    assert!(!seen.to_string().contains(DEPLOYMENT), "{seen}");
+    let opened = place.shown(&["--uid", "0", "--private-key-file", &key]);
+    assert_eq!((&opened["repo"], &opened["revision"]), (&json!("user/policy"), &json!("0a1b2c3d")), "{opened}");
+    assert_eq!(opened["endpoint"], DEPLOYMENT, "{opened}");
+    assert_eq!((&opened["sealed"], &opened["reason"]), (&json!(true), &Value::Null), "{opened}");
+    let closed = place.shown(&["--hotkey", ALICE, "--private-key-file", &place.path("stranger")]);
+    assert_eq!(closed["endpoint"], Value::Null, "{closed}");
+    assert!(closed["reason"].as_str().unwrap().contains("does not open"), "{closed}");
+
+    // Older backends read the other form; the key can be named by hand or by a variable.
+    let mut open = place.as_alice(&[&SEALED[..], &["--sealed-form", "open", "--json"]].concat());
+    // A wallet that is named goes before a secret in the surroundings.
+    open.env("KINITRO_BACKEND_PUBLIC_KEY", &stranger).env("KINITRO_HOTKEY_SEED", CHARLIE_PHRASE);
+    let committed = json_of(open);
+    assert_eq!(committed["hotkey"], ALICE);
+    assert_eq!((&committed["sealed_form"], &committed["sealed_for"]), (&json!("open"), &json!(stranger)));
+    let opened = place.shown(&["--hotkey", ALICE, "--private-key-file", &place.path("stranger")]);
+    assert_eq!(opened["endpoint"], DEPLOYMENT, "{opened}");
+
+    // A published key is shown as one, and is lost to no mistake.
+    let published = place.shown(&["--hotkey", BOB]);
+    assert_eq!((&published["public_key"], &published["repo"]), (&json!(public), &Value::Null), "{published}");
+    let endpoint = ["--endpoint", "http://127.0.0.1:9000"];
+    assert_refused(place.as_bob(&[&COMMIT[..], &endpoint].concat()), 1, &["public key", "--replace"]);
+    assert_refused(
+        place.as_alice(&["crypto", "publish-public-key", "--private-key-file", &key]),
+        1,
+        &["user/policy", "--replace"],
+    );
+    // A new key replaces the old one without a question.
+    let new = ["crypto", "publish-public-key", "--public-key-file", &place.path("stranger.pub"), "--json"];
+    assert_eq!(json_of(place.as_bob(&new))["public_key"], stranger.as_str());
+}
+
+#[test]
+fn a_plain_commitment_is_shown_to_everybody_as_it_stands_on_the_chain() {
+    // The older runtime, on which a netuid is a plain number.
+    let place = Place::new(&["--block-ms", "50", "--spec", "419"]);
+    let none = place.shown(&["--uid", "0"]);
+    assert_eq!((&none["commitment"], &none["hotkey"]), (&Value::Null, &json!(ALICE)), "{none}");
+
+    let committed = json_of(place.as_alice(&[&COMMIT[..], &["--deployment-id", DEPLOYMENT, "--json"]].concat()));
+    assert_eq!(committed["commitment"], format!("user/policy:0a1b2c3d:{DEPLOYMENT}"));
+    assert_eq!((&committed["sealed"], &committed["sealed_for"]), (&json!(false), &Value::Null), "{committed}");
+
+    // For people: what is sent on stderr, what came of it on stdout.
+    let output = place.as_alice(&[&COMMIT[..], &["--endpoint", "grpc://127.0.0.1:9000"]].concat()).output().unwrap();
+    assert!(output.status.success(), "{}", text(&output));
+    let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(stdout.contains("user/policy:0a1b2c3d:grpc://127.0.0.1:9000") && stdout.contains("finalized"), "{stdout}");
+    assert!(stderr.contains(ALICE), "{stderr}");
+
+    // The wallet's own hotkey needs no secret to be looked up.
+    fs::remove_file(place.folder.path().join("chain.toml")).unwrap();
+    let own = place.as_alice(&["miner", "show-commitment"]).output().unwrap();
+    assert!(own.status.success(), "{}", text(&own));
+    let own = String::from_utf8_lossy(&own.stdout).into_owned();
+    assert!(own.contains("grpc://127.0.0.1:9000") && own.contains(ALICE), "{own}");
+    let seen = place.shown(&["--hotkey", ALICE]);
+    assert_eq!((&seen["endpoint"], &seen["sealed"]), (&json!("grpc://127.0.0.1:9000"), &json!(false)), "{seen}");
+    // Who is not registered may be looked up; nothing is there.
+    let stranger = "5FLSigC9HGRKVhB9FiEo4Y3koPsNmBmLJbpXg2mp1hXcS59Y";
+    let unknown = place.shown(&["--hotkey", stranger]);
+    assert_eq!((&unknown["uid"], &unknown["commitment"]), (&Value::Null, &Value::Null), "{unknown}");
+}
+
+#[test]
+fn what_cannot_be_committed_is_refused_with_what_to_do() {
+    let place = Place::new(&["--block-ms", "50"]);
+    let plain = [&COMMIT[..], &["--deployment-id", DEPLOYMENT]].concat();
+    let with = |more: &[&str]| place.as_alice(&[&COMMIT[..], more].concat());
+    let public = place.key_pair("backend");
+
+    let mut charlie = place.command(&plain);
+    charlie.env("KINITRO_HOTKEY_SEED", CHARLIE_PHRASE);
+    assert_refused(charlie, 1, &["not registered on subnet 1", "btcli subnet register"]);
+    let elsewhere =
+        [&plain[..], &["--hotkey-seed-file", &place.bob, "--netuid", "7", "--network", &place.node.url]].concat();
+    assert_refused(kinitro(Path::new("/"), &elsewhere), 1, &["has no subnet 7", "--netuid"]);
+
+    let long = format!("http://127.0.0.1:9000/{}", "x".repeat(100));
+    assert_refused(with(&["--endpoint", &long]), 1, &["15 more than the chain's 128", "shorten the endpoint"]);
+    let hash = "0a1b2c3d4e5f60718293a4b5c6d7e8f901234567";
+    let sealed = ["--deployment-id", DEPLOYMENT, "--encrypt", "--backend-public-key", &public];
+    let full = [&["miner", "commit", "--repo", "user/policy", "--revision", hash][..], &sealed].concat();
+    assert_refused(place.as_alice(&full), 1, &["shorten the revision", "--revision 0a1b2c3d"]);
+    assert_refused(
+        place.as_alice(&[&["miner", "commit", "--repo", "policy", "--revision", "v1"][..], &sealed].concat()),
+        1,
+        &["user/name"],
+    );
+    assert_refused(with(&["--endpoint", "127.0.0.1:9000"]), 1, &["--endpoint", "grpc"]);
+
+    assert_refused(place.as_alice(&SEALED), 1, &["--backend-hotkey", "--backend-public-key"]);
+    let sealed_with = |variables: &[(&str, &str)]| {
+        let mut command = place.as_alice(&SEALED);
+        command.envs(variables.iter().copied());
+        command
+    };
+    let (hotkey, key) = ("KINITRO_BACKEND_HOTKEY", "KINITRO_BACKEND_PUBLIC_KEY");
+    assert_refused(sealed_with(&[(hotkey, BOB), (key, &public)]), 1, &["keep one of them"]);
+    assert_refused(sealed_with(&[(hotkey, "Bob")]), 1, &[hotkey, "SS58"]);
+    assert_refused(sealed_with(&[(hotkey, BOB)]), 1, &["no public key", "ask the operator"]);
+    assert_refused(sealed_with(&[(key, "abc")]), 1, &[key, "64 hex digits"]);
+    assert_refused(place.as_alice(&[&SEALED[..], &["--backend-public-key", "abc"]].concat()), 1, &["64 hex digits"]);
+    let zero = "0".repeat(64);
+    assert_refused(place.as_alice(&[&SEALED[..], &["--backend-public-key", &zero]].concat()), 1, &["cannot be sealed"]);
+
+    let wallet = |name: &str| {
+        place.command(
+            &[&plain[..], &["--wallet-path", &place.wallets, "--wallet-name", name, "--hotkey-name", "first"]].concat(),
+        )
+    };
+    assert_refused(wallet("yours"), 1, &["wallets/yours/hotkeys/first", "--wallet-name"]);
+    let exposed = place.path("exposed.seed");
+    fs::write(&exposed, BOB_SEED).unwrap();
+    fs::set_permissions(&exposed, fs::Permissions::from_mode(0o666)).unwrap();
+    assert_refused(place.command(&[&plain[..], &["--hotkey-seed-file", &exposed]].concat()), 1, &["chmod 600"]);
+    let damaged = place.path("damaged.seed");
+    secret_file(Path::new(&damaged), &BOB_SEED[1..]);
+    assert_refused(
+        place.command(&[&plain[..], &["--hotkey-seed-file", &damaged]].concat()),
+        1,
+        &["64 hex digits or a mnemonic"],
+    );
+    let away =
+        [&plain[..], &["--netuid", "1", "--network", "ws://127.0.0.1:1", "--hotkey-seed-file", &place.bob]].concat();
+    assert_refused(kinitro(Path::new("/"), &away), 1, &["ws://127.0.0.1:1 cannot be reached"]);
+    let nowhere = [&plain[..], &["--netuid", "1", "--network", "finny", "--hotkey-seed-file", &place.bob]].concat();
+    assert_refused(kinitro(Path::new("/"), &nowhere), 1, &["finney, test, local"]);
+    // None of them left anything on the chain.
+    assert_eq!(place.shown(&["--uid", "0"])["commitment"], Value::Null);
+    assert_refused(place.command(&["miner", "show-commitment", "--uid", "9"]), 1, &["no uid 9"]);
+}
+
+#[test]
+fn bad_usage_of_the_miners_commands_ends_with_2() {
+    let place = Path::new("/");
+    let on = ["--netuid", "1"];
+    let bad = "5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQZ";
+    for (arguments, said) in [
+        (vec!["--deployment-id", DEPLOYMENT], "--netuid"),
+        ([&on[..], &[]].concat(), "--deployment-id"),
+        ([&on[..], &["--deployment-id", DEPLOYMENT, "--endpoint", "http://h"]].concat(), "--endpoint"),
+        ([&on[..], &["--endpoint", "http://h", "--encrypt"]].concat(), "--encrypt"),
+        ([&on[..], &["--deployment-id", "mine"]].concat(), "mine"),
+        ([&on[..], &["--deployment-id", DEPLOYMENT, "--encrypt", "--backend-hotkey", bad]].concat(), "checksum"),
+        (
+            [&on[..], &["--deployment-id", DEPLOYMENT, "--backend-hotkey", ALICE, "--backend-public-key", "00"]]
+                .concat(),
+            "--backend-hotkey",
+        ),
+        ([&on[..], &["--deployment-id", DEPLOYMENT, "--sealed-form", "shut"]].concat(), "bound"),
+        (
+            [&on[..], &["--deployment-id", DEPLOYMENT, "--hotkey-seed-file", "f", "--wallet-name", "w"]].concat(),
+            "--wallet-name",
+        ),
+        ([&on[..], &["--deployment-id", DEPLOYMENT, "--hotkey-seed", ALICE_SEED]].concat(), "KINITRO_HOTKEY_SEED"),
+        (
+            [&on[..], &["--deployment-id", DEPLOYMENT, &format!("--hotkey-seed={ALICE_SEED}")]].concat(),
+            "--hotkey-seed-file",
+        ),
+    ] {
+        assert_refused(kinitro(place, &[&COMMIT[..], &arguments].concat()), 2, &[said]);
+    }
+}
+
+#[test]
+fn a_secret_is_in_no_argument_while_the_command_runs() {
+    // A chain that makes no block: the command waits for its transaction until it is killed.
+    let place = Place::new(&["--block-ms", "0", "--control"]);
+    let arguments = [&COMMIT[..], &["--deployment-id", DEPLOYMENT]].concat();
+    let mut command = place.command(&arguments);
+    command.env("KINITRO_HOTKEY_SEED", ALICE_SEED).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    // It says what it commits right before it sends it.
+    let mut said = String::new();
+    let mut stderr = std::io::BufReader::new(child.stderr.take().unwrap());
+    while !said.contains("committing") {
+        assert_ne!(std::io::BufRead::read_line(&mut stderr, &mut said).unwrap(), 0, "it ended: {said}");
+    }
+    let pid = i32::try_from(child.id()).unwrap();
+    let family: Vec<i32> = support::up::descendants(pid).iter().map(|process| process.pid).chain([pid]).collect();
+    for pid in family {
+        let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap();
+        let line = String::from_utf8_lossy(&line).into_owned();
+        assert!(line.contains("user/policy"), "{line}");
+        assert_no_secret(&line);
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_no_secret(&said);
+}

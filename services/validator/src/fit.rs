@@ -1,0 +1,161 @@
+//! Published weights against who is on the subnet now. Pure.
+//!
+//! A uid can change hands between the evaluation and now. Whoever holds it now earned nothing, so the weight of such a uid is dropped,
+//! and the rest is scaled anew: its proportions stay.
+
+use std::collections::BTreeMap;
+
+use kinitro_chain::Neuron;
+use kinitro_domain::{Hotkey, MinerUid};
+use kinitro_pareto::scale;
+
+use crate::{Obstacle, check::Published};
+
+/// What is to be on the chain.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Fitted {
+    /// Ascending by uid; the largest value is 65535, none is 0.
+    pub weights: Vec<(MinerUid, u16)>,
+    /// Whose weight was dropped.
+    pub dropped: Vec<Dropped>,
+}
+
+/// A uid that had a weight and is no longer who earned it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Dropped {
+    /// The place.
+    pub uid: MinerUid,
+    /// What was dropped.
+    pub weight: f64,
+    /// Who earned it.
+    pub scored: Hotkey,
+    /// Who is there now.
+    pub holder: Option<Hotkey>,
+}
+
+/// Fits the weights to the neurons of the subnet and its owner's hotkey.
+pub fn fit(published: &Published, neurons: &[Neuron], owner: Option<&Hotkey>) -> Result<Fitted, Obstacle> {
+    let holders: BTreeMap<MinerUid, &Hotkey> = neurons.iter().map(|neuron| (neuron.uid, &neuron.hotkey)).collect();
+    if let Some(uid) = published.burn_uid {
+        let holder = holders.get(&uid).copied();
+        return match holder.is_some() && holder == owner {
+            true => Ok(Fitted { weights: vec![(uid, u16::MAX)], dropped: Vec::new() }),
+            false => Err(Obstacle::BurnUidIsNotTheOwner { uid, holder: holder.cloned() }),
+        };
+    }
+    let (mut uids, mut weights, mut dropped) = (Vec::new(), Vec::new(), Vec::new());
+    for share in published.shares.iter().filter(|share| share.weight > 0.0) {
+        let (uid, weight) = (share.uid, share.weight);
+        // Every share but the burn uid's has a hotkey, or `check` would have refused it.
+        let Some(scored) = &share.hotkey else { continue };
+        let holder = holders.get(&uid).copied();
+        if holder == Some(scored) {
+            uids.push(uid);
+            weights.push(weight);
+        } else {
+            dropped.push(Dropped { uid, weight, scored: scored.clone(), holder: holder.cloned() });
+        }
+    }
+    let total: f64 = weights.iter().sum();
+    weights.iter_mut().for_each(|weight| *weight /= total);
+    let scaled = uids.into_iter().zip(scale(&weights)).filter(|(_, value)| *value > 0);
+    let weights: Vec<_> = scaled.collect();
+    if weights.is_empty() {
+        return Err(Obstacle::NothingLeft { scored: dropped.len() });
+    }
+    Ok(Fitted { weights, dropped })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::check::{Share, tests::published};
+
+    const ELSEWHERE: &str = "5DAAnrj7VHTznn2AWBemMuyBwZWs6FNFjdyVXUeYum3PTXFy";
+
+    fn hotkey(text: &str) -> Hotkey {
+        text.to_owned().try_into().unwrap()
+    }
+
+    /// Everybody is where they were scored.
+    fn unchanged(published: &Published) -> Vec<Neuron> {
+        let neuron = |share: &Share| share.hotkey.clone().map(|hotkey| Neuron { uid: share.uid, hotkey });
+        published.shares.iter().filter_map(neuron).collect()
+    }
+
+    #[test]
+    fn weights_of_a_subnet_that_did_not_change_are_the_scaled_ones() {
+        let published = published();
+        let fitted = fit(&published, &unchanged(&published), None).unwrap();
+        assert_eq!(fitted.weights, [(MinerUid(2), 3263), (MinerUid(9), 65535), (MinerUid(10), 8869)]);
+        assert_eq!(fitted.dropped, []);
+    }
+
+    #[test]
+    fn a_uid_that_changed_hands_is_dropped_and_the_rest_scaled_anew() {
+        let published = published();
+        let mut neurons = unchanged(&published);
+        neurons[1].hotkey = hotkey(ELSEWHERE);
+        let fitted = fit(&published, &neurons, None).unwrap();
+        assert_eq!(fitted.weights, [(MinerUid(2), 24109), (MinerUid(10), 65535)]);
+        let [dropped] = &fitted.dropped[..] else { panic!("{:?}", fitted.dropped) };
+        assert_eq!((dropped.uid, dropped.holder.clone()), (MinerUid(9), Some(hotkey(ELSEWHERE))));
+    }
+
+    #[test]
+    fn a_miner_that_moved_to_another_uid_is_dropped_at_both() {
+        let published = published();
+        let mut neurons = unchanged(&published);
+        neurons[1].uid = MinerUid(11);
+        let fitted = fit(&published, &neurons, None).unwrap();
+        let uids: Vec<u16> = fitted.weights.iter().map(|(uid, _)| uid.0).collect();
+        assert_eq!((uids, fitted.dropped[0].holder.as_ref()), (vec![2, 10], None));
+    }
+
+    #[test]
+    fn when_nobody_is_left_nothing_is_set() {
+        assert_eq!(fit(&published(), &[], None), Err(Obstacle::NothingLeft { scored: 3 }));
+    }
+
+    #[test]
+    fn everything_is_burnt_at_the_owners_uid_only() {
+        let (uid, owner) = (MinerUid(0), hotkey(ELSEWHERE));
+        let mut published = published();
+        published.shares = vec![Share { uid, weight: 1.0, hotkey: None }];
+        published.burn_uid = Some(uid);
+        let there = [Neuron { uid, hotkey: owner.clone() }];
+        let burnt = fit(&published, &there, Some(&owner)).unwrap();
+        assert_eq!(burnt.weights, [(uid, 65535)]);
+        let other = hotkey("5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY");
+        for (neurons, owner) in [(&there[..], None), (&there[..], Some(&other)), (&[], Some(&owner)), (&[], None)] {
+            assert!(matches!(fit(&published, neurons, owner), Err(Obstacle::BurnUidIsNotTheOwner { .. })));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_rest_keeps_its_proportions(weights in prop::collection::vec(0.0..1.0_f64, 3), gone in 0..3_usize) {
+            let mut published = published();
+            for (share, weight) in published.shares.iter_mut().zip(&weights) {
+                share.weight = *weight;
+            }
+            let mut neurons = unchanged(&published);
+            neurons.remove(gone);
+            let rest: Vec<f64> = weights.iter().enumerate().filter(|(at, _)| *at != gone).map(|(_, weight)| *weight).collect();
+            if let Ok(fitted) = fit(&published, &neurons, None) {
+                let largest = rest.iter().copied().fold(0.0, f64::max);
+                prop_assert_eq!(fitted.weights.iter().map(|(_, value)| *value).max(), Some(u16::MAX));
+                for (uid, value) in &fitted.weights {
+                    let share = published.shares.iter().find(|share| share.uid == *uid).unwrap();
+                    prop_assert!((share.weight / largest * 65535.0 - f64::from(*value)).abs() <= 0.501);
+                }
+            } else {
+                prop_assert!(rest.iter().all(|weight| *weight == 0.0));
+            }
+        }
+    }
+}
