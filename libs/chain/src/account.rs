@@ -3,12 +3,18 @@
 use std::{fmt, path::Path, str::FromStr as _};
 
 use kinitro_domain::Hotkey;
-use subxt::utils::AccountId32;
+use schnorrkel::SecretKey;
+use subxt::{
+    SubstrateConfig,
+    utils::{AccountId32, MultiSignature},
+};
 use subxt_signer::{SecretUri, sr25519::Keypair};
 use zeroize::Zeroizing;
 
 use crate::{ChainError, secret_file, wallet};
 
+/// What Substrate's signatures are made for.
+const SIGNING_CONTEXT: &[u8] = b"substrate";
 /// A phrase of 24 words with a derivation has less.
 const SECRET_LIMIT: usize = 1_024;
 
@@ -25,9 +31,22 @@ pub fn account_of(hotkey: &Hotkey) -> Result<[u8; 32], ChainError> {
     if account.to_string() == hotkey.as_str() { Ok(account.0) } else { Err(not_ours()) }
 }
 
+/// The words of a phrase, without what is derived from them.
+pub(crate) fn words_of(phrase: &str) -> &str {
+    phrase.split('/').next().unwrap_or_default().trim()
+}
+
 /// An sr25519 key pair that signs calls. `Debug` shows its address only.
 #[derive(Clone)]
-pub struct Signer(Keypair);
+pub struct Signer(Pair);
+
+/// A key pair by where it came from; both sign alike.
+#[derive(Clone)]
+pub(crate) enum Pair {
+    Seed(Keypair),
+    /// The library for seeds takes no expanded keys, the one that it signs with does.
+    Expanded(schnorrkel::Keypair),
+}
 
 impl Signer {
     /// From what a container is given: a seed (64 hex digits), a mnemonic phrase, or a URI such as `//Alice`.
@@ -45,6 +64,7 @@ impl Signer {
 
     /// From a file with such a secret, or from a key file of Bittensor's. It must be small, and nobody else may write it.
     pub fn from_file(path: &Path) -> Result<Self, ChainError> {
+        wallet::refuse_encrypted(path)?;
         let text = secret_file::read(path)?;
         if text.trim_start().starts_with('{') { wallet::from_key_file(path, &text) } else { Self::from_secret(&text) }
     }
@@ -55,19 +75,34 @@ impl Signer {
         hex::decode_to_slice(text.strip_prefix("0x").unwrap_or(text), &mut *seed)
             .map_err(|_| ChainError::BadSigner { reason: "a seed must be 64 hex digits".to_owned() })?;
         Keypair::from_secret_key(*seed)
-            .map(Self)
+            .map(|pair| Self(Pair::Seed(pair)))
             .map_err(|_| ChainError::BadSigner { reason: "the seed makes no key pair".to_owned() })
     }
 
     /// From a mnemonic phrase or a development URI, e.g. `//Alice`, with derivation and password as usual on Substrate.
     pub fn from_uri(text: &str) -> Result<Self, ChainError> {
+        // In the place of missing words stands a phrase that everybody knows: only for who asks for a development key by name.
+        if words_of(text).is_empty() && (!text.starts_with("//") || text.starts_with("///")) {
+            return Err(ChainError::BadSigner { reason: "it has no mnemonic phrase".to_owned() });
+        }
         // Neither error may quote the text: it is a secret.
         let uri = SecretUri::from_str(text).map_err(|_| ChainError::BadSigner {
             reason: "expected a mnemonic phrase or a URI such as //Alice".to_owned(),
         })?;
-        Keypair::from_uri(&uri).map(Self).map_err(|_| ChainError::BadSigner {
+        Keypair::from_uri(&uri).map(|pair| Self(Pair::Seed(pair))).map_err(|_| ChainError::BadSigner {
             reason: "the phrase is no valid mnemonic, or its derivation cannot be followed".to_owned(),
         })
+    }
+
+    /// From an expanded key of 64 bytes, as Bittensor's key files have it for a key that was made from a URI: 128 hex digits, with or
+    /// without `0x`.
+    pub(crate) fn from_expanded_hex(text: &str) -> Result<Self, ChainError> {
+        let refused = |reason: &str| ChainError::BadSigner { reason: reason.to_owned() };
+        let mut bytes = Zeroizing::new([0; 64]);
+        hex::decode_to_slice(text.strip_prefix("0x").unwrap_or(text), &mut *bytes)
+            .map_err(|_| refused("a private key must be 128 hex digits"))?;
+        let key = SecretKey::from_bytes(bytes.as_slice()).map_err(|_| refused("the private key makes no key pair"))?;
+        Ok(Self(Pair::Expanded(key.to_keypair())))
     }
 
     /// The address that it signs for.
@@ -76,11 +111,33 @@ impl Signer {
     }
 
     pub(crate) fn public_key(&self) -> [u8; 32] {
-        self.0.public_key().0
+        self.0.public_key()
     }
 
-    pub(crate) fn pair(&self) -> &Keypair {
+    pub(crate) fn pair(&self) -> &Pair {
         &self.0
+    }
+}
+
+impl Pair {
+    fn public_key(&self) -> [u8; 32] {
+        match self {
+            Self::Seed(pair) => pair.public_key().0,
+            Self::Expanded(pair) => pair.public.to_bytes(),
+        }
+    }
+}
+
+impl subxt::transactions::Signer<SubstrateConfig> for Pair {
+    fn account_id(&self) -> AccountId32 {
+        AccountId32(self.public_key())
+    }
+
+    fn sign(&self, payload: &[u8]) -> MultiSignature {
+        MultiSignature::Sr25519(match self {
+            Self::Seed(pair) => pair.sign(payload).0,
+            Self::Expanded(pair) => pair.sign_simple(SIGNING_CONTEXT, payload).to_bytes(),
+        })
     }
 }
 
@@ -129,6 +186,32 @@ mod tests {
         }
     }
 
+    /// `privateKey` of the file that bittensor-wallet 4.1.1 wrote for `Keypair.create_from_uri("//Alice")`.
+    const ALICE_EXPANDED: &str = "33a6f3093f158a7109f679410bef1a0c54168145e0cecb4df006c1c2fffb1f09\
+                                  925a225d97aa00682d6a59b95b18780c10d7032336e88f3442b42361f4a66011";
+
+    #[test]
+    fn an_expanded_key_signs_as_its_seed_does() {
+        use subxt::transactions::Signer as _;
+
+        let expanded = Signer::from_expanded_hex(&format!("0x{ALICE_EXPANDED}")).unwrap();
+        assert_eq!(expanded.hotkey().as_str(), REAL[0].1);
+        assert!(!format!("{expanded:?}").contains("33a6"));
+        let alice = subxt_signer::sr25519::PublicKey(expanded.public_key());
+        for signer in [expanded, Signer::from_uri("//Alice").unwrap()] {
+            let MultiSignature::Sr25519(signature) = signer.pair().sign(b"a payload") else {
+                panic!("of another kind")
+            };
+            let signature = subxt_signer::sr25519::Signature(signature);
+            assert!(subxt_signer::sr25519::verify(&signature, b"a payload", &alice));
+            assert!(!subxt_signer::sr25519::verify(&signature, b"another", &alice));
+        }
+        for bad in ["", &ALICE_EXPANDED[2..], &"ff".repeat(64), &"zz".repeat(64)] {
+            let refused = Signer::from_expanded_hex(bad).unwrap_err().to_string();
+            assert!(bad.is_empty() || !refused.contains(bad), "{refused}");
+        }
+    }
+
     #[test]
     fn a_signer_comes_from_a_uri_a_phrase_or_a_seed() {
         let alice = Signer::from_uri("//Alice").unwrap();
@@ -138,6 +221,11 @@ mod tests {
         let seed = "0xe5be9a5092b81bca64be81d212e7f2f9eba183bb7a90954f7b76361f6edb5c0a";
         assert_eq!(Signer::from_seed_hex(seed).unwrap().hotkey(), alice.hotkey());
         assert!(Signer::from_seed_hex("0x1234").is_err());
+        for wordless in ["", " ", "/soft", "///password", " ///password", "/"] {
+            for signer in [Signer::from_uri(wordless), Signer::from_secret(wordless)] {
+                assert!(signer.is_err(), "{wordless:?} is {signer:?}");
+            }
+        }
         let refused = Signer::from_uri("not a mnemonic at all").unwrap_err().to_string();
         assert!(!refused.contains("not a mnemonic at all"), "{refused}");
     }

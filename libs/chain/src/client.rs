@@ -5,7 +5,10 @@ use std::{fmt, sync::Arc, time::Duration};
 use kinitro_domain::BlockNumber;
 use tokio::time::timeout;
 
-use crate::{BlockHash, BlockRef, ChainError, NodeAddress, link::Link};
+use crate::{
+    BlockHash, BlockRef, ChainError, NodeAddress,
+    link::{Link, REQUEST_TIMEOUT},
+};
 
 /// For a read of any size.
 const READ_LIMIT: Duration = Duration::from_secs(90);
@@ -22,7 +25,22 @@ impl ChainClient {
     /// # Errors
     /// [`ChainError::BadAddress`].
     pub fn new(node: &str) -> Result<Self, ChainError> {
-        Ok(Self { link: Arc::new(Link::new(node.parse()?)) })
+        Self::with_request_limit(node, REQUEST_TIMEOUT)
+    }
+
+    /// As [`new`](Self::new), with how long the node may take for one answer. A connection over which an answer stayed away is
+    /// not used again.
+    ///
+    /// # Errors
+    /// [`ChainError::BadAddress`].
+    pub fn with_request_limit(node: &str, limit: Duration) -> Result<Self, ChainError> {
+        Ok(Self { link: Arc::new(Link::new(node.parse()?, limit)) })
+    }
+
+    /// Has the next call make a new connection, which may lead to another node behind the same address. For callers who see that
+    /// the node is of no use although it answers: it fell behind, it makes no progress. What is under way goes on.
+    pub fn drop_connection(&self) {
+        self.link.condemn(Duration::ZERO);
     }
 
     /// A client that is connected already.
@@ -100,7 +118,9 @@ impl ChainClient {
         timeout(READ_LIMIT, read).await.unwrap_or_else(|_| Err(self.too_slow(task, READ_LIMIT)))
     }
 
+    /// The error for what did not finish within a limit. The connection is not used again, unless it is a newer one.
     pub(crate) fn too_slow(&self, task: &'static str, limit: Duration) -> ChainError {
+        self.link.condemn(limit);
         ChainError::Timeout { address: self.address().to_string(), task, seconds: limit.as_secs() }
     }
 }

@@ -55,7 +55,7 @@ const KNOWN: &[(&str, ErrorKind, &str)] = &[
 ];
 
 /// The codes with which the runtime turns a transaction away before it gets into the pool: `Custom error: <code>`
-/// (`CustomTransactionError`, subtensor, pallets/subtensor/src/transaction_extension or lib.rs, by version).
+/// (`CustomTransactionError` in common/src/transaction_error.rs of opentensor/subtensor at 2a315462729fea2aebc7835db0eb1dbe77c13461).
 const CUSTOM: &[(u8, ErrorKind)] = &[
     (1, ErrorKind::TooLittleStake),
     (3, ErrorKind::NoSubnet),
@@ -75,7 +75,8 @@ const CUSTOM: &[(u8, ErrorKind)] = &[
 pub(crate) fn failure(call: &'static str, error: &DispatchError) -> ChainError {
     let error = match error {
         DispatchError::Module(module) => match module.details() {
-            Ok(details) => format!("{}.{}", details.pallet.name(), details.variant.name),
+            // The names are of the metadata, which the node made.
+            Ok(details) => bounded(format!("{}.{}", details.pallet.name(), details.variant.name)),
             Err(_) => bounded(error.to_string()),
         },
         _ => bounded(error.to_string()),

@@ -2,7 +2,8 @@
 //!
 //! Until the node has answered, nobody knows whether it has the transaction: the bytes may have arrived and the answer been lost.
 //! The same bytes may be handed in again (they have the same hash, and a nonce counts once), but nothing else may be signed in
-//! their place, unless the node refused them the very first time that it saw them.
+//! their place, unless the node refused them the very first time that it saw them. Where that refusal says that the nonce is taken,
+//! it may be our own transaction that has it (a proxy repeated the request), so pool and blocks are looked through before that.
 
 use std::{fmt, time::Duration};
 
@@ -11,7 +12,7 @@ use subxt::{config::DefaultExtrinsicParamsBuilder, rpcs, utils::AccountId32};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::{
-    BlockRef, Call, ChainClient, ChainError, ERA, ErrorKind, Fate, Receipt, Signer, Ticket, Wait,
+    BlockRef, Call, ChainClient, ChainError, ERA, ErrorKind, Fate, Receipt, SignedTransaction, Signer, Ticket, Wait,
     link::{Pause, bounded},
     turn,
 };
@@ -37,19 +38,23 @@ enum HandedIn {
     Refused(ChainError),
 }
 
+fn unrecorded(error: impl fmt::Display) -> ChainError {
+    ChainError::Unrecorded { reason: bounded(error.to_string()) }
+}
+
 impl ChainClient {
     /// Signs a call, sends it, and waits for what becomes of it.
     ///
     /// `before` gets the ticket before the first byte leaves: who writes it to disk can ask for the [`fate`](Self::fate) after a
     /// restart. It is called again when the call is signed anew, which happens only when the node refused the nonce of the
-    /// first transaction at once (another process used the key), so that the older ticket is void. Transactions of one key take
-    /// turns in this process.
+    /// first transaction at once (another process used the key) and has that transaction nowhere, so that the older ticket is
+    /// void. Transactions of one key take turns in this process.
     ///
     /// # Errors
     /// Before a ticket was given out, every error means that nothing was sent. After that, [`ChainError::Refused`],
     /// [`ChainError::Unrecorded`], [`ChainError::NotIncluded`] and [`ChainError::Dispatch`] say for certain that the transaction
-    /// had no effect, and it may be signed anew (with [`Wait::Inclusion`], a dispatch error is as sure as an inclusion is). After any other error (the node stayed away for longer than was waited) only
-    /// [`fate`](Self::fate) can tell.
+    /// had no effect, and it may be signed anew (with [`Wait::Inclusion`], a dispatch error is as sure as an inclusion is). After
+    /// any other error (the node stayed away for longer than was waited) only [`fate`](Self::fate) can tell.
     pub async fn execute<E: fmt::Display>(
         &self,
         signer: &Signer,
@@ -58,11 +63,11 @@ impl ChainClient {
         mut before: impl FnMut(&Ticket) -> Result<(), E>,
     ) -> Result<Receipt, ChainError> {
         call.check()?;
-        let (ticket, bytes) = {
+        let ticket = {
             let _turn = turn::take(self.genesis_hash().await?, signer.public_key()).await;
             self.send(signer, call, &mut before).await?
         };
-        match self.settle(&ticket, Some(&bytes), wait).await? {
+        match self.fate(&ticket, wait).await? {
             Fate::Included(receipt) => Ok(receipt),
             Fate::Failed(error) => Err(error),
             Fate::NeverIncluded => Err(ChainError::NotIncluded {
@@ -90,15 +95,22 @@ impl ChainClient {
         signer: &Signer,
         call: &Call,
         before: &mut impl FnMut(&Ticket) -> Result<(), E>,
-    ) -> Result<(Ticket, Vec<u8>), ChainError> {
+    ) -> Result<Ticket, ChainError> {
         let mut signings = 0;
         loop {
             signings += 1;
             let signing = timeout(SIGN_LIMIT, self.sign(signer, call)).await;
             let (ticket, bytes) = signing.map_err(|_| self.too_slow("signing a transaction", SIGN_LIMIT))??;
-            before(&ticket).map_err(|error| ChainError::Unrecorded { reason: bounded(error.to_string()) })?;
+            before(&ticket).map_err(unrecorded)?;
             match self.hand_in(&ticket, &bytes).await? {
-                HandedIn::Perhaps => return Ok((ticket, bytes)),
+                HandedIn::Perhaps => return Ok(ticket),
+                // Not knowing whether the node has it is no reason to sign anew.
+                HandedIn::Refused(error)
+                    if error.kind() == ErrorKind::StaleNonce && self.holds(&ticket).await.unwrap_or(true) =>
+                {
+                    tracing::info!(%error, transaction = %ticket.hash, "the nonce may be taken by this very transaction");
+                    return Ok(ticket);
+                }
                 HandedIn::Refused(error) if signings < SIGNINGS && error.kind() == ErrorKind::StaleNonce => {
                     tracing::info!(%error, hotkey = %ticket.hotkey, nonce = ticket.nonce, "the nonce was taken meanwhile, signing anew");
                 }
@@ -122,15 +134,18 @@ impl ChainClient {
             .build();
         let signed = at.tx().create_signed(&call.payload(), signer.pair(), parameters).await;
         let signed = signed.map_err(|error| connection.failed(TASK, error))?;
+        let (hash, bytes) = (signed.hash().into(), signed.into_encoded());
+        let signed = SignedTransaction::try_from(bytes.clone()).map_err(unrecorded)?;
         let ticket = Ticket {
-            hash: signed.hash().into(),
+            hash,
             hotkey: signer.hotkey(),
             call: call.name().to_owned(),
             nonce,
             birth: BlockRef { number: birth.number, hash: birth.hash },
             last_block: BlockNumber(birth.number.0 + ERA - 1),
+            signed: Some(signed),
         };
-        Ok((ticket, signed.into_encoded()))
+        Ok((ticket, bytes))
     }
 
     async fn hand_in(&self, ticket: &Ticket, bytes: &[u8]) -> Result<HandedIn, ChainError> {

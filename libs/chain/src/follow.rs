@@ -15,10 +15,11 @@ use subxt::{
 };
 use tokio::time::{sleep, timeout};
 
-use crate::{BlockRef, ChainClient, ChainError, link::Connection};
+use crate::{
+    BlockRef, ChainClient, ChainError,
+    link::{Connection, Pause},
+};
 
-const FIRST_PAUSE: Duration = Duration::from_millis(250);
-const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 /// Blocks are finalized every few seconds: a subscription that says nothing for this long is made anew.
 const SILENCE_LIMIT: Duration = Duration::from_secs(120);
 
@@ -31,8 +32,9 @@ struct Follower {
     next: Option<u64>,
     /// How far the chain is known to be finalized.
     finalized: u64,
+    pause: Pause,
     /// How long to wait before trying again; zero while all is well.
-    pause: Duration,
+    delay: Duration,
 }
 
 impl ChainClient {
@@ -52,16 +54,17 @@ impl ChainClient {
             heads: None,
             next: after.map(|block| block.0.saturating_add(1)),
             finalized: 0,
-            pause: Duration::ZERO,
+            pause: Pause::default(),
+            delay: Duration::ZERO,
         };
         stream::unfold(follower, |mut follower| async {
             let item = follower.advance().await;
             if let Err(error) = &item {
                 tracing::debug!(%error, "the finalized chain cannot be followed");
                 follower.heads = None;
-                follower.pause = (follower.pause * 2).clamp(FIRST_PAUSE, LONGEST_PAUSE);
+                follower.delay = follower.pause.next();
             } else {
-                follower.pause = Duration::ZERO;
+                (follower.pause, follower.delay) = (Pause::default(), Duration::ZERO);
             }
             Some((item, follower))
         })
@@ -73,7 +76,7 @@ impl Follower {
     async fn advance(&mut self) -> Result<BlockRef, ChainError> {
         loop {
             if self.heads.is_none() {
-                sleep(self.pause).await;
+                sleep(self.delay).await;
                 self.subscribe().await?;
             }
             if let Some(next) = self.next.filter(|next| *next <= self.finalized) {

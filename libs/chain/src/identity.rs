@@ -1,8 +1,10 @@
 //! When two endpoints are the same one.
 //!
 //! A copy must not become another endpoint by being spelt otherwise. So a deployment is its UUID, under whatever URL it is
-//! reached; anything else is a host, a port and a path, each in one spelling. The scheme does not count, except for the port that
-//! it stands for. Another name for the same server is another endpoint: a text cannot tell.
+//! reached; anything else is a host, a port and a path, each in one spelling. The scheme does not count, and neither does which of
+//! the two web ports it is: what a host serves on 80, it mostly serves on 443. A path is what the most lenient server makes of it,
+//! for that server is the one to be copied; that two paths of one host are one by mistake costs little. Another name or port of the
+//! same server is another endpoint: a text cannot tell.
 
 use std::fmt;
 
@@ -22,7 +24,14 @@ pub struct EndpointIdentity(Inner);
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 enum Inner {
     Deployment(Uuid),
-    Server { host: String, port: u16, path: String },
+    Server { host: String, port: Port, path: Vec<u8> },
+}
+
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Port {
+    /// 80 or 443.
+    Web,
+    Other(u16),
 }
 
 impl fmt::Debug for EndpointIdentity {
@@ -55,7 +64,11 @@ fn of_url(url: &EndpointUrl) -> Inner {
         Some(Host::Ipv6(address)) => address.to_canonical().to_string(),
         None => String::new(),
     };
-    Inner::Server { host, port: url.port_or_known_default().unwrap_or_default(), path: canonical_path(url.path()) }
+    let port = match url.port_or_known_default() {
+        None | Some(80 | 443) => Port::Web,
+        Some(port) => Port::Other(port),
+    };
+    Inner::Server { host, port, path: canonical_path(url.path()) }
 }
 
 /// The deployment that a host is, or is below.
@@ -64,23 +77,40 @@ fn deployment(host: &str) -> Option<Uuid> {
     Uuid::try_parse(label).ok()
 }
 
-/// Without empty segments; with characters that need no percent sign as themselves, and the hex digits of the others in capitals.
-fn canonical_path(path: &str) -> String {
-    let mut canonical = String::with_capacity(path.len());
-    let mut rest = path;
-    while let Some(character) = rest.chars().next() {
-        let escaped =
-            rest.get(1..3).filter(|_| character == '%').and_then(|digits| u8::from_str_radix(digits, 16).ok());
-        match escaped {
-            Some(byte) if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) => canonical.push(char::from(byte)),
-            Some(byte) => canonical.push_str(&format!("%{byte:02X}")),
-            None if character == '/' && canonical.ends_with('/') => {}
-            None => canonical.push(character),
-        }
-        rest = &rest[if escaped.is_some() { 3 } else { character.len_utf8() }..];
+/// With every percent sign resolved, also those that come of it, and without empty, `.` and `..` segments.
+fn canonical_path(path: &str) -> Vec<u8> {
+    let mut plain = path.as_bytes().to_vec();
+    // Each round that changes something leaves less, so there is a last one.
+    while let Some(decoded) = without_percent_signs(&plain) {
+        plain = decoded;
     }
-    canonical.truncate(canonical.trim_end_matches('/').len());
-    canonical
+    let mut segments: Vec<&[u8]> = Vec::new();
+    // Windows servers take a backslash for a slash, and here it can come of a percent sign only.
+    for segment in plain.split(|byte| b"/\\".contains(byte)) {
+        match segment {
+            b"" | b"." => {}
+            b".." => drop(segments.pop()),
+            _ => segments.push(segment),
+        }
+    }
+    segments.join(&b'/')
+}
+
+/// With every percent sign that has two hex digits resolved; `None` when there is none.
+fn without_percent_signs(text: &[u8]) -> Option<Vec<u8>> {
+    let digit = |byte: &u8| char::from(*byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    let mut decoded = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let [first, tail @ ..] = rest {
+        let escaped = match (first, tail) {
+            (b'%', [high, low, tail @ ..]) => digit(high).zip(digit(low)).map(|(high, low)| (high * 16 + low, tail)),
+            _ => None,
+        };
+        let (byte, tail) = escaped.unwrap_or((*first, tail));
+        decoded.push(byte);
+        rest = tail;
+    }
+    (decoded.len() < text.len()).then_some(decoded)
 }
 
 #[cfg(test)]
@@ -126,10 +156,20 @@ mod tests {
             ("http://policy.example", "grpc://policy.example:80"),
             ("https://policy.example", "grpcs://policy.example"),
             ("https://policy.example", "http://policy.example:443"),
+            ("https://policy.example", "http://policy.example"),
+            ("grpcs://policy.example:80", "https://policy.example/"),
             ("http://h:8000/a/b", "http://h:8000/a//b///"),
             ("http://h:8000/a/b", "http://h:8000/x/../a/./b"),
             ("http://h:8000/a-b", "http://h:8000/%61%2db"),
-            ("http://h:8000/a%2fb", "http://h:8000/a%2Fb"),
+            ("http://h:8000/v1/policy", "http://h:8000/v1%2Fpolicy"),
+            ("http://h:8000/v1/policy", "http://h:8000/v1%252fpolicy"),
+            ("http://h:8000/v1/policy", "http://h:8000/v1%5cpolicy"),
+            ("http://h:8000/v1/policy", "http://h:8000/%2F/v1/%2f%2fpolicy%2f"),
+            ("http://h:8000/v1/policy", "http://h:8000/x%2f..%2Fv1/policy/y/%252e%25%32e"),
+            ("http://h:8000/a!b", "http://h:8000/a%21b"),
+            ("http://h:8000/a%20b", "http://h:8000/a%2520b"),
+            ("http://h:8000/a%ffb", "http://h:8000/a%FFb"),
+            ("http://h:8000", "http://h:8000/%2e%2e%2f.%2f"),
             ("http://[2606:4700:0:0::1]", "http://[2606:4700::1]"),
             ("http://1.2.3.4:8000", "http://[::ffff:1.2.3.4]:8000"),
         ] {
@@ -141,12 +181,17 @@ mod tests {
     fn another_host_port_or_path_is_another_endpoint() {
         let texts = [
             "http://policy.example",
-            "https://policy.example",
             "http://policy.example:8000",
+            "http://policy.example:8443",
             "http://policy.example/a",
             "http://policy.example/A",
-            "http://policy.example/a%2Fb",
+            "http://policy.example/ab",
             "http://policy.example/a/b",
+            "http://policy.example/%+5",
+            "http://policy.example/%05",
+            "http://policy.example/%5",
+            "http://policy.example/%ff",
+            "http://policy.example/%fe",
             "http://www.policy.example",
             "http://1.2.3.4",
             "http://1.2.3.5",

@@ -38,6 +38,16 @@ impl Reader<'_> {
         self.needed(item, vec![number(netuid)]).await
     }
 
+    /// As [`of_subnet`](Self::of_subnet), where a runtime without the item is none to refuse.
+    pub(crate) async fn of_subnet_or<V: DecodeAsType>(
+        &self,
+        item: &str,
+        netuid: u16,
+        absent: V,
+    ) -> Result<V, ChainError> {
+        Ok(self.stored(item, vec![number(netuid)]).await?.unwrap_or(absent))
+    }
+
     /// A list reserves memory for as many items as its length announces, so that must be known to be true before.
     fn decode<V: DecodeAsType>(&self, item: &str, stored: &StorageValue<'_, V>) -> Result<V, ChainError> {
         let wrong = |what: String| self.connection.failed(self.task, format!("{}.{item} {what}", self.pallet));

@@ -12,6 +12,7 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use futures::FutureExt as _;
 use kinitro_domain::BlockNumber;
+use sp_crypto_hashing::blake2_256;
 use subxt::{SubstrateConfig, config::Config, rpcs::client::RpcSubscription};
 use tokio::time::{Instant, sleep, timeout};
 
@@ -35,18 +36,14 @@ type Heads = RpcSubscription<<SubstrateConfig as Config>::Header>;
 
 impl ChainClient {
     /// What became of a transaction, also after a restart of this process. Waits until that is certain as far as `wait` asks for.
+    /// Meanwhile the ticket's own bytes are handed in again from time to time: they may never have arrived, and count once.
     ///
     /// # Errors
     /// [`ChainError::OtherChain`] when the node serves a chain on which the ticket was not signed, [`ChainError::Forgotten`] when
     /// the node keeps too little of a block that would tell. [`ChainError::Timeout`] or [`ChainError::Unreachable`] when the node
     /// was away, or made no blocks, for twenty minutes: ask again.
     pub async fn fate(&self, ticket: &Ticket, wait: Wait) -> Result<Fate, ChainError> {
-        self.settle(ticket, None, wait).await
-    }
-
-    /// As [`fate`](Self::fate), handing in the transaction's bytes again while it is in no block.
-    pub(crate) async fn settle(&self, ticket: &Ticket, bytes: Option<&[u8]>, wait: Wait) -> Result<Fate, ChainError> {
-        let mut search = Search::new(self, ticket, bytes, wait)?;
+        let mut search = Search::new(self, ticket, wait)?;
         let start = Instant::now();
         let (mut nonsense, mut pause) = (0, Pause::default());
         loop {
@@ -85,6 +82,25 @@ impl ChainClient {
     }
 }
 
+impl ChainClient {
+    /// Whether the node has a transaction, waiting or in its best chain.
+    pub(crate) async fn holds(&self, ticket: &Ticket) -> Result<bool, ChainError> {
+        const TASK: &str = "looking for a transaction among those that wait";
+        // What leaves the pool after this question is in a block at the next.
+        let connection = self.link.connection().await?;
+        let pending = connection.pending().await.map_err(|error| connection.failed(TASK, error))?;
+        let waits = |text: &String| {
+            let bytes = hex::decode(text.trim_start_matches("0x"));
+            bytes.is_ok_and(|bytes| blake2_256(&bytes) == ticket.hash.0)
+        };
+        if pending.iter().any(waits) {
+            return Ok(true);
+        }
+        let fate = Search::new(self, ticket, Wait::Inclusion)?.look().await?;
+        Ok(matches!(fate, Some(Fate::Included(_) | Fate::Failed(_))))
+    }
+}
+
 struct Search<'a> {
     client: &'a ChainClient,
     ticket: &'a Ticket,
@@ -103,18 +119,13 @@ struct Search<'a> {
 }
 
 impl<'a> Search<'a> {
-    fn new(
-        client: &'a ChainClient,
-        ticket: &'a Ticket,
-        bytes: Option<&'a [u8]>,
-        wait: Wait,
-    ) -> Result<Self, ChainError> {
+    fn new(client: &'a ChainClient, ticket: &'a Ticket, wait: Wait) -> Result<Self, ChainError> {
         let birth = ticket.birth.number.0;
         Ok(Self {
             client,
             ticket,
             signer: account_of(&ticket.hotkey)?,
-            bytes,
+            bytes: ticket.bytes(),
             wait,
             same_chain: false,
             finalized: birth,

@@ -1,7 +1,7 @@
 //! The subnet's rules, its validators and their weights, as of one block.
 //!
 //! A value that is not stored has the default of the node's own metadata (1024 for `MinAllowedWeights`, commit-reveal on), as in
-//! the runtime itself.
+//! the runtime itself. What a runtime does not keep at all, and a reader can do without, does not restrict anybody.
 
 use kinitro_domain::{BlockNumber, Hotkey, MinerUid};
 
@@ -11,6 +11,8 @@ use crate::{
 };
 
 const PALLET: &str = "SubtensorModule";
+/// What the chain's own default has been where it is kept as a number of blocks.
+const ACTIVITY_CUTOFF: u64 = 5_000;
 /// Mechanism 1 of subnet 7 has its weights at index 4096 + 7 (`GLOBAL_MAX_SUBNET_COUNT` of subtensor's pallet).
 const MECHANISM_STRIDE: u16 = 4_096;
 
@@ -36,7 +38,7 @@ pub struct Subnet {
     /// After how many epochs sealed weights are revealed.
     pub reveal_period_epochs: u64,
     /// After how many blocks without new weights a validator counts as inactive.
-    pub activity_cutoff: u16,
+    pub activity_cutoff: u64,
     /// The lowest stake that weights are taken with, in rao. One for the whole chain.
     pub stake_threshold: u64,
     /// The hotkey of the subnet's owner, which needs no permit.
@@ -78,22 +80,27 @@ impl ChainClient {
             if exists != Some(true) {
                 return Ok(None);
             }
+            let tempo: u16 = read.of_subnet("Tempo", netuid).await?;
+            let factor = read.stored("ActivityCutoffFactorMilli", vec![number(netuid)]).await?;
             let owner = read.stored::<[u8; 32]>("SubnetOwnerHotkey", vec![number(netuid)]).await?;
             Ok(Some(Subnet {
                 size: read.of_subnet("SubnetworkN", netuid).await?,
-                tempo: read.of_subnet("Tempo", netuid).await?,
+                tempo,
                 weights_rate_limit: of("WeightsSetRateLimit").await?,
                 weights_version: of("WeightsVersionKey").await?,
                 min_allowed_weights: read.of_subnet("MinAllowedWeights", netuid).await?,
-                max_weight_limit: read.of_subnet("MaxWeightsLimit", netuid).await?,
+                max_weight_limit: read.of_subnet_or("MaxWeightsLimit", netuid, u16::MAX).await?,
                 commit_reveal: read.of_subnet("CommitRevealWeightsEnabled", netuid).await?,
                 commit_reveal_version: read.needed("CommitRevealWeightsVersion", Vec::new()).await?,
                 reveal_period_epochs: of("RevealPeriodEpochs").await?,
-                activity_cutoff: read.of_subnet("ActivityCutoff", netuid).await?,
+                activity_cutoff: match factor {
+                    Some(factor) => cutoff(factor, tempo),
+                    None => read.of_subnet_or("ActivityCutoff", netuid, ACTIVITY_CUTOFF).await?,
+                },
                 stake_threshold: read.needed("StakeThreshold", Vec::new()).await?,
                 // The default is the key of zeros: no owner.
                 owner_hotkey: owner.filter(|key| *key != [0; 32]).map(hotkey_of),
-                mechanisms: read.of_subnet("MechanismCountCurrent", netuid).await?,
+                mechanisms: read.of_subnet_or("MechanismCountCurrent", netuid, 1).await?,
                 blocks_since_last_step: of("BlocksSinceLastStep").await?,
                 last_epoch_block: read.stored("LastEpochBlock", vec![number(netuid)]).await?,
                 pending_epoch_at: read.stored("PendingEpochAt", vec![number(netuid)]).await?,
@@ -177,6 +184,26 @@ impl ChainClient {
     }
 }
 
+/// Newer runtimes keep a factor in thousandths of the tempo, which counts whatever older ones left behind
+/// (`get_activity_cutoff_blocks` of subtensor's pallet).
+fn cutoff(factor: u32, tempo: u16) -> u64 {
+    (u64::from(factor) * u64::from(tempo) / 1_000).max(1)
+}
+
 fn storage_index(netuid: u16, mechanism: u8) -> Option<u16> {
     MECHANISM_STRIDE.checked_mul(mechanism.into())?.checked_add(netuid)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_activity_cutoff_is_in_thousandths_of_the_tempo() {
+        // The chain's defaults make 5000 blocks.
+        assert_eq!(cutoff(13_889, 360), 5_000);
+        assert_eq!(cutoff(1_000, 10), 10);
+        assert_eq!(cutoff(1, 10), 1);
+        assert_eq!(cutoff(u32::MAX, u16::MAX), 281_470_681_677);
+    }
 }

@@ -1,7 +1,7 @@
 //! Wallets in Bittensor's layout: `<path>/<wallet>/hotkeys/<hotkey>`, with `<hotkey>pub.txt` beside it in newer ones.
 //!
 //! A key file is a JSON object with `secretPhrase` or `secretSeed`, `ss58Address` and others (facts from opentensor/btwallet,
-//! src/keyfile.rs). Encrypted files begin with `$NACL`, `$ANSIBLE_VAULT` or, in old ones, `gAAAAA`; they need a password, which a
+//! src/keyfile.rs). One that was made from a URI holds neither, but the 64 bytes of the expanded key in `privateKey`. Encrypted files begin with `$NACL`, `$ANSIBLE_VAULT` or, in old ones, `gAAAAA`; they need a password, which a
 //! service has nobody to ask for, so they are refused with what to do instead. Coldkeys are never read.
 
 use std::path::{Path, PathBuf};
@@ -11,7 +11,9 @@ use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use crate::{
-    ChainError, Signer, account_of,
+    ChainError, Signer,
+    account::words_of,
+    account_of,
     secret_file::{self, refused},
 };
 
@@ -37,6 +39,8 @@ struct KeyFile {
     phrase: Option<Zeroizing<String>>,
     #[serde(rename = "secretSeed")]
     seed: Option<Zeroizing<String>>,
+    #[serde(rename = "privateKey")]
+    expanded: Option<Zeroizing<String>>,
     #[serde(rename = "ss58Address")]
     address: Option<String>,
 }
@@ -45,6 +49,21 @@ impl Wallet {
     /// A hotkey of a wallet under `~/.bittensor/wallets`.
     pub fn new(name: impl Into<String>, hotkey: impl Into<String>) -> Self {
         Self { path: PathBuf::from(DEFAULT_PATH), name: name.into(), hotkey: hotkey.into() }
+    }
+
+    /// Whether both names can be names of files, for settings to be checked before anything is read.
+    ///
+    /// # Errors
+    /// [`ChainError::KeyFile`], which says which name is wrong.
+    pub fn check(&self) -> Result<(), ChainError> {
+        for (what, name) in [("wallet", &self.name), ("hotkey", &self.hotkey)] {
+            if !is_name(name) {
+                let reason =
+                    format!("the {what}'s name must be the name of one file, without slashes or a leading dot");
+                return Err(refused(&self.path, reason));
+            }
+        }
+        Ok(())
     }
 
     /// The hotkey's key pair.
@@ -85,12 +104,7 @@ impl Wallet {
     }
 
     fn file(&self, file: &str) -> Result<PathBuf, ChainError> {
-        for (what, name) in [("wallet", &self.name), ("hotkey", &self.hotkey)] {
-            if !is_name(name) {
-                let reason = format!("the {what}'s name must be the name of one file, without slashes");
-                return Err(refused(&self.path, reason));
-            }
-        }
+        self.check()?;
         Ok(expanded(&self.path)?.join(&self.name).join("hotkeys").join(file))
     }
 }
@@ -110,7 +124,7 @@ fn expanded(path: &Path) -> Result<PathBuf, ChainError> {
     }
 }
 
-fn refuse_encrypted(path: &Path) -> Result<(), ChainError> {
+pub(crate) fn refuse_encrypted(path: &Path) -> Result<(), ChainError> {
     let bytes = secret_file::read_bytes(path)?;
     if ENCRYPTED.iter().any(|prefix| bytes.starts_with(prefix)) {
         let reason = "it is encrypted, and there is nobody to ask for the password: make an unencrypted hotkey \
@@ -134,16 +148,28 @@ fn address_in(path: &Path) -> Result<Hotkey, ChainError> {
     hotkey.ok_or_else(|| refused(path, "its ss58Address is no address of prefix 42 with a valid checksum"))
 }
 
+/// A secret that is there and not blank.
+fn filled(secret: &Option<Zeroizing<String>>) -> Option<&str> {
+    secret.as_ref().map(|secret| secret.as_str()).filter(|secret| !secret.trim().is_empty())
+}
+
 /// The key pair of a key file's text.
 pub(crate) fn from_key_file(path: &Path, text: &str) -> Result<Signer, ChainError> {
     let file = parsed(path, text)?;
-    let signer = match (&file.phrase, &file.seed) {
-        (Some(phrase), _) => Signer::from_uri(phrase),
-        (None, Some(seed)) => Signer::from_seed_hex(seed),
-        (None, None) => {
+    let signer = match (filled(&file.phrase), filled(&file.seed), filled(&file.expanded)) {
+        (Some(phrase), ..) if words_of(phrase).is_empty() => {
             return Err(refused(
                 path,
-                "it holds neither secretPhrase nor secretSeed: it is the public half, or of another kind",
+                "its secretPhrase has no words: such a key would be a development key that everybody knows",
+            ));
+        }
+        (Some(phrase), ..) => Signer::from_uri(phrase),
+        (None, Some(seed), _) => Signer::from_seed_hex(seed),
+        (None, None, Some(expanded)) => Signer::from_expanded_hex(expanded),
+        (None, None, None) => {
+            return Err(refused(
+                path,
+                "it holds no secretPhrase, secretSeed or privateKey: it is the public half, or of another kind",
             ));
         }
     };

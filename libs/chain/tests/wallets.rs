@@ -74,6 +74,21 @@ fn a_key_file_of_bittensors_gives_the_key_by_phrase_or_seed() {
 }
 
 #[test]
+fn a_key_file_made_from_a_uri_holds_the_expanded_key_alone() {
+    // What bittensor-wallet 4.1.1 wrote for `Keypair.create_from_uri("//Alice")`.
+    let expanded = "0x33a6f3093f158a7109f679410bef1a0c54168145e0cecb4df006c1c2fffb1f09\
+                    925a225d97aa00682d6a59b95b18780c10d7032336e88f3442b42361f4a66011";
+    let wallets = Wallets::new();
+    wallets.write("hot", key_file(&[("privateKey", expanded), ("ss58Address", OTHER)]), 0o600);
+    assert_eq!(wallets.wallet.signer().unwrap().hotkey().as_str(), OTHER);
+    wallets.write("hot", key_file(&[("privateKey", expanded), ("ss58Address", ADDRESS)]), 0o600);
+    assert!(wallets.refused().contains(OTHER));
+    // A seed is no expanded key.
+    wallets.write("hot", key_file(&[("privateKey", SEED), ("ss58Address", ADDRESS)]), 0o600);
+    assert!(wallets.refused().contains("128 hex digits"));
+}
+
+#[test]
 fn the_address_needs_no_secret_when_the_public_file_is_there() {
     let wallets = Wallets::new();
     wallets.write("hotpub.txt", key_file(&[("ss58Address", ADDRESS)]), 0o644);
@@ -108,16 +123,44 @@ fn encrypted_files_are_refused_with_what_to_do() {
 }
 
 #[test]
-fn a_file_that_others_may_write_is_refused_and_one_that_they_may_read_is_not() {
+fn a_file_that_others_may_write_or_everybody_may_read_is_refused_and_one_that_a_group_may_read_is_not() {
     let wallets = Wallets::new();
     let path = wallets.write("hot", key_file(&[("secretPhrase", PHRASE)]), 0o620);
-    for mode in [0o620, 0o602, 0o666] {
+    for mode in [0o620, 0o602, 0o666, 0o644, 0o604] {
         chmod(&path, mode);
         assert!(wallets.refused().contains("chmod 600"), "{mode:o}");
     }
-    for mode in [0o600, 0o400, 0o640, 0o644] {
+    for mode in [0o600, 0o400, 0o640, 0o440] {
         chmod(&path, mode);
         assert_eq!(wallets.wallet.signer().unwrap().hotkey().as_str(), ADDRESS);
+    }
+}
+
+#[test]
+fn a_phrase_without_words_makes_no_key() {
+    // Each would be a key of the development phrase, which everybody knows.
+    for phrase in ["//Alice", "/soft", "///password", " //Alice"] {
+        let wallets = Wallets::new();
+        let path = wallets.write("hot", key_file(&[("secretPhrase", phrase), ("secretSeed", SEED)]), 0o600);
+        assert!(wallets.refused().contains("no words"), "{phrase}");
+        assert!(Signer::from_file(&path).is_err(), "{phrase}");
+    }
+    for blank in ["", " ", "\n"] {
+        let wallets = Wallets::new();
+        wallets.write("hot", key_file(&[("secretPhrase", blank)]), 0o600);
+        assert!(wallets.refused().contains("holds no secretPhrase"), "{blank:?}");
+        wallets.write("hot", key_file(&[("secretPhrase", blank), ("secretSeed", SEED)]), 0o600);
+        assert_eq!(wallets.wallet.signer().unwrap().hotkey().as_str(), ADDRESS, "{blank:?}");
+    }
+}
+
+#[test]
+fn an_encrypted_file_is_called_encrypted_wherever_it_lies() {
+    let wallets = Wallets::new();
+    for content in [[b"$NACL".as_slice(), &[0xff; 40]].concat(), b"gAAAAABh".to_vec()] {
+        let path = wallets.write("hot", content, 0o600);
+        let refused = Signer::from_file(&path).unwrap_err().to_string();
+        assert!(refused.contains("it is encrypted"), "{refused}");
     }
 }
 
@@ -147,11 +190,21 @@ fn what_is_no_key_file_is_refused_without_being_quoted() {
 }
 
 #[test]
+fn a_secret_in_the_place_of_its_file_is_not_shown() {
+    for secret in [SEED, &SEED[2..], PHRASE, &format!("{PHRASE}//hot")] {
+        let error = Signer::from_file(Path::new(secret)).unwrap_err();
+        let said = format!("{error} {error:?}");
+        assert!(said.contains("looks like a key") && !said.contains("fac7959d") && !said.contains("bottom"), "{said}");
+    }
+}
+
+#[test]
 fn names_that_lead_elsewhere_are_refused() {
     let wallets = Wallets::new();
     wallets.write("hot", key_file(&[("secretPhrase", PHRASE)]), 0o600);
     for name in ["", ".", "..", "../main", "a/b", "/etc", "a\\b", "a\0b", "a\nb", ".hidden", &"x".repeat(200)] {
         let wallet = Wallet { name: name.to_owned(), ..wallets.wallet.clone() };
+        assert!(wallet.check().is_err(), "{name}");
         assert!(wallet.signer().unwrap_err().to_string().contains("the wallet's name"), "{name}");
         let wallet = Wallet { hotkey: name.to_owned(), ..wallets.wallet.clone() };
         assert!(wallet.hotkey().unwrap_err().to_string().contains("the hotkey's name"), "{name}");

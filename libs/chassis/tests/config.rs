@@ -178,6 +178,15 @@ fn a_secret_never_shows_in_an_error() {
     for error in [from_env.unwrap_err(), from_file.unwrap_err()] {
         assert!(!error.to_string().contains("hunter2"), "{error}");
     }
+
+    // Somebody takes the key for the name of its file, and forgets the quotes.
+    #[derive(Debug, Default, Serialize, Deserialize)]
+    struct KeyedByFile {
+        private_key_file: Option<std::path::PathBuf>,
+    }
+    let file = toml("[keyed]\nprivate_key_file = 7070707070707\n");
+    let refused = ConfigLoader::new("keyed", "KEYED_").file(Some(file.path())).load::<KeyedByFile>().unwrap_err();
+    assert!(refused.to_string().contains("private_key_file") && !refused.to_string().contains("7070"), "{refused}");
 }
 
 #[test]

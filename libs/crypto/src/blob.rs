@@ -1,5 +1,6 @@
 //! What both sealed forms share: 64 bytes, an ephemeral X25519 key (32), then a ciphertext and its tag (32), as 80 characters.
 
+use rand::{TryRng as _, rngs::SysRng};
 use uuid::Uuid;
 use x25519_dalek::{PublicKey, SharedSecret, StaticSecret};
 use zeroize::Zeroizing;
@@ -34,9 +35,11 @@ pub(crate) fn join(ephemeral: &PublicKey, ciphertext: &[u8]) -> String {
     base85::encode(&[ephemeral.as_bytes().as_slice(), ciphertext].concat())
 }
 
-/// A key for one blob.
-pub(crate) fn ephemeral() -> StaticSecret {
-    StaticSecret::from(*Zeroizing::new(rand::random::<[u8; KEY_BYTES]>()))
+/// A new secret, straight from the operating system's generator.
+pub(crate) fn new_secret() -> StaticSecret {
+    let mut bytes = Zeroizing::new([0; KEY_BYTES]);
+    SysRng.try_fill_bytes(bytes.as_mut_slice()).expect("every system that we run on has a generator");
+    StaticSecret::from(*bytes)
 }
 
 /// The shared secret, unless everybody knows it.

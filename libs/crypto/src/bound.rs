@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     CryptoError, PrivateKey, PublicKey,
-    blob::{KEY_BYTES, NONCE_BYTES, agree, deployment, divide, ephemeral, join},
+    blob::{KEY_BYTES, NONCE_BYTES, agree, deployment, divide, join, new_secret},
 };
 
 /// What else is derived from a shared secret anywhere has another first word here.
@@ -45,7 +45,7 @@ impl Binding {
 /// # Errors
 /// [`CryptoError::DegenerateKey`], when the recipient's key protects nothing.
 pub fn seal_bound(deployment: &Uuid, recipient: &PublicKey, binding: &Binding) -> Result<String, CryptoError> {
-    seal_bound_with(&ephemeral(), deployment, recipient, binding)
+    seal_bound_with(&new_secret(), deployment, recipient, binding)
 }
 
 pub(crate) fn seal_bound_with(

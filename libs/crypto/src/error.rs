@@ -1,6 +1,8 @@
 //! What can go wrong with keys and sealed endpoints.
 
-use std::{io, path::PathBuf};
+use std::io;
+
+use crate::secret_file;
 
 /// Why a key cannot be used or a sealed endpoint cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -30,27 +32,38 @@ pub enum CryptoError {
     #[error("a key must be 64 hex digits")]
     KeyFormat,
     /// A key file does not hold 64 hex digits.
-    #[error("{} must hold 64 hex digits and nothing else: create it with `kinitro crypto`", path.display())]
+    #[error("{path} must hold 64 hex digits and nothing else: create it with `kinitro crypto`")]
     KeyFileFormat {
-        /// The file.
-        path: PathBuf,
+        /// The file, as it may be shown.
+        path: String,
     },
-    /// A private key that others may read.
-    #[error("{0} can be read by others (mode {mode:04o}): run `chmod 600 {0}`", path.display())]
+    /// A private key that everybody may read, or others replace.
+    #[error("{path} {}: run `chmod 600 {path}`", exposure(*mode))]
     KeyFileExposed {
-        /// The file.
-        path: PathBuf,
+        /// The file, as it may be shown.
+        path: String,
         /// Its permission bits.
         mode: u32,
     },
+    /// A folder, a pipe, a device.
+    #[error("{path} is no regular file: give the path of the key's file")]
+    NoKeyFile {
+        /// What was named, as it may be shown.
+        path: String,
+    },
     /// A key file that cannot be read or written.
-    #[error("cannot {action} the key file {}", path.display())]
+    #[error("cannot {action} the key file {path}")]
     KeyFile {
         /// What was tried: read or write.
         action: &'static str,
-        /// The file.
-        path: PathBuf,
+        /// The file, as it may be shown.
+        path: String,
         /// Why it failed.
         source: io::Error,
     },
+}
+
+fn exposure(mode: u32) -> String {
+    let what = if mode & secret_file::REPLACEABLE != 0 { "written by others" } else { "read by everybody" };
+    format!("can be {what} (mode {mode:04o})")
 }

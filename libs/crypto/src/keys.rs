@@ -1,17 +1,21 @@
-//! X25519 keys and the files they live in: 64 hex digits, the private one readable by its owner alone.
+//! X25519 keys and the files they live in: 64 hex digits, the private one readable by its owner, at most by a group.
 
 use std::{
     fmt,
     fs::{File, OpenOptions},
     io::{self, Read as _, Write as _},
-    os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
+    os::unix::fs::OpenOptionsExt as _,
     path::Path,
 };
 
+use kinitro_domain::shown_path;
 use x25519_dalek::StaticSecret;
 use zeroize::Zeroizing;
 
-use crate::CryptoError;
+use crate::{
+    CryptoError, blob,
+    secret_file::{failure, open_regular, open_secret_file},
+};
 
 /// More than 64 digits and white space around them can need.
 const KEY_FILE_LIMIT: u64 = 256;
@@ -23,7 +27,7 @@ pub struct PrivateKey(StaticSecret);
 impl PrivateKey {
     /// A new key from the operating system's generator.
     pub fn generate() -> Self {
-        Self(StaticSecret::from(*Zeroizing::new(rand::random::<[u8; 32]>())))
+        Self(blob::new_secret())
     }
 
     /// A key written as 64 hex digits.
@@ -38,15 +42,10 @@ impl PrivateKey {
         PublicKey(x25519_dalek::PublicKey::from(&self.0))
     }
 
-    /// Reads a key file. A file that anybody but its owner may read is refused, with the command that mends it.
+    /// Reads a key file. One that others may write or everybody may read is refused, with the command that mends it.
     pub fn read_file(path: &Path) -> Result<Self, CryptoError> {
-        let file = open_file(path)?;
-        let mode = file.metadata().map_err(|source| failure("read", path, source))?.permissions().mode() & 0o7777;
-        if mode & 0o077 != 0 {
-            return Err(CryptoError::KeyFileExposed { path: path.to_owned(), mode });
-        }
-        let text = read_text(path, file)?;
-        Self::from_hex(text.trim_ascii()).map_err(|_| CryptoError::KeyFileFormat { path: path.to_owned() })
+        let text = read_text(path, open_secret_file(path)?)?;
+        Self::from_hex(text.trim_ascii()).map_err(|_| misfit(path))
     }
 
     /// Writes the key into a new file of mode 0600; an existing file is never overwritten.
@@ -81,8 +80,8 @@ impl PublicKey {
 
     /// Reads a key file.
     pub fn read_file(path: &Path) -> Result<Self, CryptoError> {
-        let text = read_text(path, open_file(path)?)?;
-        Self::from_hex(text.trim_ascii()).map_err(|_| CryptoError::KeyFileFormat { path: path.to_owned() })
+        let text = read_text(path, open_regular(path)?)?;
+        Self::from_hex(text.trim_ascii()).map_err(|_| misfit(path))
     }
 
     /// Writes the key into a new file that everybody may read; an existing file is never overwritten.
@@ -108,21 +107,15 @@ impl fmt::Debug for PublicKey {
     }
 }
 
-fn failure(action: &'static str, path: &Path, source: io::Error) -> CryptoError {
-    CryptoError::KeyFile { action, path: path.to_owned(), source }
-}
-
-fn open_file(path: &Path) -> Result<File, CryptoError> {
-    File::open(path).map_err(|source| failure("read", path, source))
+fn misfit(path: &Path) -> CryptoError {
+    CryptoError::KeyFileFormat { path: shown_path(path).into_owned() }
 }
 
 fn read_text(path: &Path, file: File) -> Result<Zeroizing<String>, CryptoError> {
     let mut text = Zeroizing::new(String::with_capacity(KEY_FILE_LIMIT as usize));
     match file.take(KEY_FILE_LIMIT).read_to_string(&mut text) {
         Ok(_) => Ok(text),
-        Err(source) if source.kind() == io::ErrorKind::InvalidData => {
-            Err(CryptoError::KeyFileFormat { path: path.to_owned() })
-        }
+        Err(source) if source.kind() == io::ErrorKind::InvalidData => Err(misfit(path)),
         Err(source) => Err(failure("read", path, source)),
     }
 }
@@ -141,12 +134,12 @@ fn write_new(path: &Path, mode: u32, digits: &[u8]) -> Result<(), CryptoError> {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use std::fs;
+    use std::{fs, os::unix::fs::PermissionsExt as _};
 
     use super::*;
 
     #[test]
-    fn a_private_key_file_is_for_its_owner_alone() {
+    fn a_private_key_file_is_for_its_owner_and_at_most_for_a_group() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("private.key");
         let key = PrivateKey::generate();
@@ -154,9 +147,12 @@ mod tests {
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o600);
         assert_eq!(PrivateKey::read_file(&path).unwrap().public(), key.public());
 
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+        // As a volume of Kubernetes has it.
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o440)).unwrap();
+        assert_eq!(PrivateKey::read_file(&path).unwrap().public(), key.public());
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
         let refused = PrivateKey::read_file(&path).unwrap_err().to_string();
-        assert!(refused.contains(&format!("chmod 600 {}", path.display())) && refused.contains("0640"), "{refused}");
+        assert!(refused.contains(&format!("chmod 600 {}", path.display())) && refused.contains("0644"), "{refused}");
     }
 
     #[test]

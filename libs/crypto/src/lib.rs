@@ -21,6 +21,7 @@ mod bound;
 mod error;
 mod keys;
 mod sealed;
+mod secret_file;
 #[cfg(test)]
 mod vectors;
 
@@ -29,3 +30,4 @@ pub use bound::{Binding, open_bound, seal_bound};
 pub use error::CryptoError;
 pub use keys::{PrivateKey, PublicKey};
 pub use sealed::{open, seal};
+pub use secret_file::open_secret_file;

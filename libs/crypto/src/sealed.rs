@@ -7,7 +7,7 @@ use x25519_dalek::StaticSecret;
 
 use crate::{
     CryptoError, PrivateKey, PublicKey,
-    blob::{KEY_BYTES, NONCE_BYTES, agree, deployment, divide, ephemeral, join},
+    blob::{KEY_BYTES, NONCE_BYTES, agree, deployment, divide, join, new_secret},
 };
 
 /// Seals a deployment's UUID so that only the holder of the private key learns it. Two seals of one UUID differ.
@@ -15,7 +15,7 @@ use crate::{
 /// # Errors
 /// [`CryptoError::DegenerateKey`], when the recipient's key protects nothing.
 pub fn seal(deployment: &Uuid, recipient: &PublicKey) -> Result<String, CryptoError> {
-    seal_with(&ephemeral(), deployment, recipient)
+    seal_with(&new_secret(), deployment, recipient)
 }
 
 pub(crate) fn seal_with(

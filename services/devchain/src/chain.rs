@@ -3,6 +3,7 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use parity_scale_codec::Encode as _;
@@ -114,6 +115,11 @@ impl Chain {
         self.clock.slot_ms()
     }
 
+    /// Lets time pass on the chain's clock without a block.
+    pub(crate) fn pass_time(&self, time: Duration) {
+        self.clock.pass(time);
+    }
+
     pub(crate) fn genesis(&self) -> Hash {
         self.inner().best_chain[0]
     }
@@ -176,7 +182,7 @@ impl Chain {
         let nonce = Execution::nonce(&self.meta, inner.best_state(), &extrinsic.account)
             .map_err(|error| Invalid::transaction(&error.to_string()))?;
         let hash = extrinsic.hash;
-        inner.pool.add(Waiting { extrinsic, birth }, nonce)?;
+        inner.pool.add(Waiting { extrinsic, birth, since: current }, nonce)?;
         Ok(hash)
     }
 
@@ -222,7 +228,7 @@ impl Chain {
                 if let Ok(extrinsic) = Extrinsic::decode(&self.meta, bytes) {
                     let birth = extrinsic.era.birth(block.header.number.into());
                     if let Some(birth) = inner.best_chain.get(birth as usize).copied() {
-                        retracted.push(Waiting { extrinsic, birth });
+                        retracted.push(Waiting { extrinsic, birth, since: block.header.number });
                     }
                 }
             }
@@ -279,7 +285,7 @@ impl Chain {
         inner.blocks.insert(hash, Block { header, extrinsics: bodies, state });
         inner.best_chain.push(hash);
         inner.drop_settled(number + 1);
-        Ok(())
+        inner.drop_stranded(&self.meta, number)
     }
 }
 
@@ -307,6 +313,19 @@ impl Inner {
         let mut pool = std::mem::take(&mut self.pool);
         pool.retain(|waiting| !self.included.contains_key(&waiting.extrinsic.hash) && self.born_in(waiting, next));
         self.pool = pool;
+    }
+
+    /// Takes out of the pool what has waited for an earlier nonce for too long.
+    fn drop_stranded(&mut self, meta: &Meta, number: u32) -> Result<(), Error> {
+        let mut stranded = Vec::new();
+        for waiting in self.pool.older_than(number) {
+            let Extrinsic { account, nonce, hash, .. } = &waiting.extrinsic;
+            if self.pool.next_nonce(account, Execution::nonce(meta, self.best_state(), account)?) <= *nonce {
+                stranded.push(*hash);
+            }
+        }
+        self.pool.retain(|waiting| !stranded.contains(&waiting.extrinsic.hash));
+        Ok(())
     }
 
     fn prune(&mut self) {

@@ -9,6 +9,7 @@ use crate::{
     Config, NeuronSeed,
     block::Hash,
     chain::{Chain, Whereabouts},
+    pool::FUTURE_BLOCKS,
     runtime::Edit,
 };
 
@@ -119,4 +120,44 @@ fn what_the_control_interface_did_in_a_dropped_block_is_undone() {
     let after =
         chain.best_state().get_as_is::<u16>(&chain.meta, ("SubtensorModule", "Tempo"), &[scale_value::Value::u128(1)]);
     assert_eq!((before.unwrap(), after.unwrap()), (10, 10));
+}
+
+#[test]
+fn a_transaction_that_waits_for_an_earlier_nonce_is_given_up_after_a_while() {
+    let chain = chain(461);
+    let born = chain.advance(&[]).unwrap();
+    // An immortal era is one byte of zero.
+    let immortal = |nonce: u32| {
+        let extra = [&[0][..], &Compact(nonce).encode(), &[0, 0]].concat();
+        let known = (chain.meta.spec_version, chain.meta.tx_version, chain.genesis(), chain.genesis(), 0_u8).encode();
+        let call = own_weight(1);
+        let signature = dev::bob().sign(&[&call[..], &extra, &known].concat()).0;
+        [&[0x84, 0][..], &dev::bob().public_key().0, &[1], &signature, &extra, &call].concat().encode()
+    };
+    let stranded = chain.submit(&immortal(5)).unwrap();
+    for _ in 1..FUTURE_BLOCKS {
+        chain.advance(&[]).unwrap();
+    }
+    assert_eq!(chain.whereabouts(&stranded), Whereabouts::Waiting);
+    assert_eq!(chain.advance(&[]).unwrap(), born + FUTURE_BLOCKS);
+    assert_eq!(chain.whereabouts(&stranded), Whereabouts::Gone);
+
+    // What only waits for a block may wait.
+    chain.faults.hold_transactions(true);
+    let ready = chain.submit(&immortal(0)).unwrap();
+    for _ in 0..=FUTURE_BLOCKS {
+        chain.advance(&[]).unwrap();
+    }
+    assert_eq!(chain.whereabouts(&ready), Whereabouts::Waiting);
+}
+
+#[test]
+fn an_account_has_room_for_a_bounded_number_of_transactions() {
+    let chain = chain(461);
+    let born = u64::from(chain.advance(&[]).unwrap());
+    for nonce in 1..=64 {
+        chain.submit(&transaction(&chain, &dev::bob(), nonce, born, &own_weight(1))).unwrap();
+    }
+    let refused = chain.submit(&transaction(&chain, &dev::bob(), 65, born, &own_weight(1))).unwrap_err();
+    assert_eq!(refused.code, 1016);
 }

@@ -36,7 +36,9 @@ pub struct Config {
     pub seed_file: Option<PathBuf>,
     /// Who is registered from the start.
     pub neurons: Vec<NeuronSeed>,
-    /// Serve the `dev_*` methods, which advance and reorganise the chain, register hotkeys and write raw commitments.
+    /// Serve the `dev_*` methods. They change the chain (`dev_advance`, `dev_passTime`, `dev_reorg`), the subnet (`dev_register`,
+    /// `dev_setStake`, `dev_setPermit`, `dev_setHyperparameter`, `dev_setCommitReveal`, `dev_setCommitmentRaw`), and break things
+    /// (`dev_dropConnections`, `dev_failNext`, `dev_holdTransactions`, `dev_loseNextSubmission`).
     pub control: bool,
     /// Where the runtime metadata lies; by default `.vendor/chain` here or in the checkout this was built from.
     pub metadata_dir: Option<PathBuf>,
@@ -96,14 +98,20 @@ struct SeedFile {
     neurons: Vec<NeuronSeed>,
 }
 
+const NETUID: &str = "netuid must be 1 to 4095";
+
+fn is_netuid(netuid: u16) -> bool {
+    (1..4_096).contains(&netuid)
+}
+
 impl Config {
     /// Checks the fields against each other.
     pub fn validate(&self) -> Result<(), String> {
         if !SPECS.contains(&self.spec) {
             return Err(format!("spec must be one of {SPECS:?}"));
         }
-        if self.netuid == 0 || self.netuid >= 4_096 {
-            return Err("netuid must be 1 to 4095".to_owned());
+        if !is_netuid(self.netuid) {
+            return Err(NETUID.to_owned());
         }
         if self.block_ms != 0 && !(10..=600_000).contains(&self.block_ms) {
             return Err("block_ms must be 10 to 600000, or 0 for blocks on demand".to_owned());
@@ -129,7 +137,10 @@ impl Config {
         let text = std::fs::read_to_string(path).map_err(|error| unusable(error.to_string()))?;
         let seed: SeedFile = toml::from_str(&text).map_err(|error| unusable(error.to_string()))?;
         neurons.extend(seed.neurons);
-        Ok((seed.netuid.unwrap_or(self.netuid), neurons))
+        match seed.netuid.unwrap_or(self.netuid) {
+            netuid if is_netuid(netuid) => Ok((netuid, neurons)),
+            _ => Err(unusable(NETUID.to_owned())),
+        }
     }
 
     /// The folder with the metadata.
@@ -159,9 +170,11 @@ mod tests {
         assert_eq!(netuid, 7);
         assert_eq!(neurons[1], NeuronSeed { uid: Some(3), stake: 5, ..NeuronSeed::new("//Alice") });
 
-        std::fs::write(&path, "neuron = 1").unwrap();
-        let refused = config.seeds().unwrap_err().to_string();
-        assert!(refused.contains("seed.toml") && refused.contains("neurons"), "{refused}");
+        for (text, reason) in [("neuron = 1", "neurons"), ("netuid = 0", "1 to 4095"), ("netuid = 4096", "1 to 4095")] {
+            std::fs::write(&path, text).unwrap();
+            let refused = config.seeds().unwrap_err().to_string();
+            assert!(refused.contains("seed.toml") && refused.contains(reason), "{refused}");
+        }
     }
 
     #[test]
@@ -169,6 +182,18 @@ mod tests {
         assert!(Config { block_ms: 0, ..Config::default() }.validate().is_err());
         assert!(Config { block_ms: 0, control: true, ..Config::default() }.validate().is_ok());
         assert!(Config { block_ms: 1, ..Config::default() }.validate().is_err());
+    }
+
+    #[test]
+    fn a_configuration_that_contradicts_itself_makes_no_chain() {
+        for (config, reason) in [
+            (Config { netuid: 0, ..Config::default() }, "netuid"),
+            (Config { block_ms: 0, ..Config::default() }, "block_ms"),
+            (Config { finality_lag: 101, ..Config::default() }, "finality_lag"),
+        ] {
+            let refused = crate::Devchain::new(&config).err().map(|error| error.to_string());
+            assert!(refused.as_ref().is_some_and(|refused| refused.contains(reason)), "{refused:?}");
+        }
     }
 
     #[test]

@@ -6,6 +6,12 @@ use std::{io, path::PathBuf};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
+    /// Settings that contradict each other.
+    #[error("the development chain cannot be made: {reason}")]
+    Config {
+        /// Which, and what they must be.
+        reason: String,
+    },
     /// The runtime metadata was not fetched.
     #[error("the chain's metadata {} cannot be read ({source}): run `make setup`", path.display())]
     MetadataMissing {

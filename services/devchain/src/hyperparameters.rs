@@ -24,10 +24,15 @@ pub struct Hyperparameters {
     pub weights_version: u64,
     /// The lowest stake that weights are taken with, in rao.
     pub stake_threshold: u64,
-    /// After how many blocks without new weights a validator counts as inactive.
+    /// After how many blocks without new weights a validator counts as inactive, in runtimes without
+    /// [`activity_cutoff_factor`](Self::activity_cutoff_factor) (spec 419).
     pub activity_cutoff: u16,
+    /// The same in thousandths of the tempo, in runtimes that store it so (spec 461).
+    pub activity_cutoff_factor: u32,
     /// After how many epochs sealed weights are revealed.
     pub reveal_period_epochs: u64,
+    /// The format of sealed weights that commits must name.
+    pub commit_reveal_version: u16,
     /// How many neurons the subnet may have. The development chain does not enforce it.
     pub max_allowed_uids: u16,
     /// How many mechanisms the subnet has, 1 to 16.
@@ -47,7 +52,9 @@ impl Default for Hyperparameters {
             weights_version: 0,
             stake_threshold: 0,
             activity_cutoff: 5_000,
+            activity_cutoff_factor: 13_889,
             reveal_period_epochs: 1,
+            commit_reveal_version: 4,
             max_allowed_uids: 256,
             mechanisms: 1,
             owner_hotkey: None,
@@ -75,8 +82,12 @@ pub enum Hyperparameter {
     StakeThreshold(u64),
     /// [`Hyperparameters::activity_cutoff`].
     ActivityCutoff(u16),
+    /// [`Hyperparameters::activity_cutoff_factor`]; of no effect in a runtime without it.
+    ActivityCutoffFactor(u32),
     /// [`Hyperparameters::reveal_period_epochs`].
     RevealPeriodEpochs(u64),
+    /// [`Hyperparameters::commit_reveal_version`].
+    CommitRevealVersion(u16),
     /// [`Hyperparameters::max_allowed_uids`].
     MaxAllowedUids(u16),
     /// [`Hyperparameters::mechanisms`], 1 to 16.
@@ -97,7 +108,9 @@ impl Hyperparameters {
             Hyperparameter::WeightsVersion(self.weights_version),
             Hyperparameter::StakeThreshold(self.stake_threshold),
             Hyperparameter::ActivityCutoff(self.activity_cutoff),
+            Hyperparameter::ActivityCutoffFactor(self.activity_cutoff_factor),
             Hyperparameter::RevealPeriodEpochs(self.reveal_period_epochs),
+            Hyperparameter::CommitRevealVersion(self.commit_reveal_version),
             Hyperparameter::MaxAllowedUids(self.max_allowed_uids),
             Hyperparameter::Mechanisms(self.mechanisms),
         ];

@@ -6,13 +6,17 @@ use crate::{
 };
 
 const POOL_LIMIT: usize = 2_048;
-/// How far ahead of its account's nonce a transaction may wait.
+/// How far ahead of its account's nonce a transaction may wait. One waits for each nonce, so this bounds what an account has here.
 const FUTURE_LIMIT: u32 = 64;
+/// For how many blocks a transaction may wait for an earlier nonce.
+pub(crate) const FUTURE_BLOCKS: u32 = 64;
 
 pub(crate) struct Waiting {
     pub extrinsic: Extrinsic,
     /// The block that its era was born in, as signed.
     pub birth: Hash,
+    /// The newest block when it came.
+    pub since: u32,
 }
 
 /// In order of arrival; at most one transaction for each account and nonce.
@@ -48,6 +52,11 @@ impl Pool {
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Waiting> {
         self.0.iter()
+    }
+
+    /// What came too long before a block to be waiting for an earlier nonce still.
+    pub(crate) fn older_than(&self, block: u32) -> impl Iterator<Item = &Waiting> {
+        self.0.iter().filter(move |waiting| block.saturating_sub(waiting.since) >= FUTURE_BLOCKS)
     }
 
     /// The nonce after those that wait in an unbroken row.

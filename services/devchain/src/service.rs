@@ -44,7 +44,11 @@ pub struct DevchainHandle {
 
 impl Devchain {
     /// A chain at its genesis block.
+    ///
+    /// # Errors
+    /// [`Error::Config`] when [`Config::validate`] objects; a seed file, neurons or metadata that cannot be used.
     pub fn new(config: &Config) -> Result<Self, Error> {
+        config.validate().map_err(|reason| Error::Config { reason })?;
         Ok(Self { chain: Chain::new(config)?, control: config.control })
     }
 
@@ -62,6 +66,11 @@ impl Devchain {
             number = self.chain.advance(&[])?;
         }
         Ok(number)
+    }
+
+    /// Lets time pass on the chain's clock before the next block, as if no block could be made meanwhile. No real time passes.
+    pub fn pass_time(&self, time: Duration) {
+        self.chain.pass_time(time);
     }
 
     /// Replaces the last `depth` blocks, none of them finalized, by `depth + 1` others; answers the number of the new head.

@@ -99,6 +99,7 @@ async fn the_fate_of_a_transaction_is_never_made_up_from_nonsense() {
         nonce: 0,
         birth,
         last_block: BlockNumber(68),
+        signed: None,
     };
     // Each is asked a few times, with pauses: all at once.
     let fates = nonsense().into_iter().step_by(3).map(async |answer| {

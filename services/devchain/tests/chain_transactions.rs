@@ -128,6 +128,37 @@ async fn a_nonce_that_another_process_took_is_replaced() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_nonce_that_the_transaction_itself_took_is_not_replaced() {
+    for in_block in [false, true] {
+        let world = world().await;
+        let rpc = connect(&world.server).await;
+        let (chain, client, mut tickets, mut running) = (world.chain.clone(), world.client.clone(), Vec::new(), None);
+        // A proxy that repeats a request whose answer it lost.
+        let before = |ticket: &Ticket| {
+            let bytes = ticket.signed.as_ref().unwrap().as_bytes();
+            tokio::task::block_in_place(|| Handle::current().block_on(submit(&rpc, bytes))).unwrap();
+            if in_block {
+                chain.advance(1).unwrap();
+            } else {
+                chain.fail_next("author_submitExtrinsic", 1, 1014, "Priority is too low");
+                chain.hold_transactions(true);
+            }
+            tickets.push(ticket.clone());
+            let chain = chain.clone();
+            running = Some(tokio::spawn(async move {
+                tokio::time::sleep(Duration::from_millis(500)).await;
+                chain.hold_transactions(false);
+                Clock::start(&chain)
+            }));
+            Ok::<_, Infallible>(())
+        };
+        let receipt = client.execute(&alice(), &commit(b"ours"), Wait::Finality, before).await.unwrap();
+        assert_eq!((tickets.len(), tickets[0].hash), (1, receipt.transaction), "in a block: {in_block}");
+        assert_eq!(transactions(&world).await, 1, "in a block: {in_block}");
+    }
+}
+
 #[tokio::test]
 async fn a_nonce_that_is_taken_again_and_again_is_an_error_in_the_end() {
     let world = world().await;
@@ -290,6 +321,29 @@ async fn a_ticket_has_the_same_fate_after_a_restart() {
     }
     assert_eq!(failed.unwrap_err().kind(), ErrorKind::NotRegistered);
     assert_eq!(transactions(&world).await, 2);
+}
+
+#[tokio::test]
+async fn a_ticket_that_was_written_down_and_never_sent_is_handed_in_after_the_restart() {
+    let world = world().await;
+    let mut written = String::new();
+    // The process dies between the ticket and the first byte.
+    let before = |ticket: &Ticket| {
+        written = serde_json::to_string(ticket).unwrap();
+        Err("killed")
+    };
+    world.client.execute(&alice(), &commit(b"data"), Wait::Finality, before).await.unwrap_err();
+    world.chain.advance(5).unwrap();
+    assert_eq!(transactions(&world).await, 0);
+
+    let restarted = ChainClient::new(&world.server.url()).unwrap();
+    let ticket: Ticket = serde_json::from_str(&written).unwrap();
+    let _clock = Clock::start(&world.chain);
+    let Ok(Fate::Included(receipt)) = fate(&restarted, &ticket, Wait::Finality).await else {
+        panic!("the transaction is still valid")
+    };
+    assert_eq!(committed(&restarted, receipt.block.hash).await, b"data");
+    assert_eq!(transactions(&world).await, 1);
 }
 
 #[tokio::test]

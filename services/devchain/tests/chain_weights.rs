@@ -104,6 +104,9 @@ async fn the_subnet_is_read_at_every_spec() {
             Hyperparameter::WeightsVersion(9),
             Hyperparameter::StakeThreshold(11),
             Hyperparameter::RevealPeriodEpochs(2),
+            Hyperparameter::CommitRevealVersion(5),
+            Hyperparameter::ActivityCutoff(77),
+            Hyperparameter::ActivityCutoffFactor(2_777),
             Hyperparameter::OwnerHotkey("//Dave".to_owned()),
         ] {
             chain.set_hyperparameter(parameter).unwrap();
@@ -116,7 +119,9 @@ async fn the_subnet_is_read_at_every_spec() {
         assert_eq!((subnet.min_allowed_weights, subnet.max_weight_limit), (3, 1_000));
         assert_eq!((subnet.weights_version, subnet.stake_threshold), (9, 11));
         assert_eq!(subnet.owner_hotkey, Some(signer("Dave").hotkey()));
-        assert_eq!((subnet.mechanisms, subnet.commit_reveal_version), (1, 4));
+        assert_eq!((subnet.mechanisms, subnet.commit_reveal_version), (1, 5));
+        // 461 counts in thousandths of the tempo of 20, 419 in blocks.
+        assert_eq!(subnet.activity_cutoff, if spec == 461 { 55 } else { 77 }, "spec {spec}");
         // The epochs are stored since spec 439.
         assert_eq!(subnet.last_epoch_block.is_some(), spec == 461, "spec {spec}");
         assert_eq!(client.subnet_at(head.hash, NETUID + 1).await.unwrap(), None);

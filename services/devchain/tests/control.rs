@@ -3,20 +3,22 @@
 
 mod support;
 
+use kinitro_chain::ChainClient;
 use kinitro_devchain::Config;
 use serde_json::{Value as Json, json};
 use support::{
-    config,
+    SPECS, config, hash,
     rpc::{call, connect, refusal},
     serve,
 };
 
-const METHODS: [&str; 12] = [
+const METHODS: [&str; 13] = [
     "dev_advance",
     "dev_dropConnections",
     "dev_failNext",
     "dev_holdTransactions",
     "dev_loseNextSubmission",
+    "dev_passTime",
     "dev_register",
     "dev_reorg",
     "dev_setCommitReveal",
@@ -29,7 +31,7 @@ const METHODS: [&str; 12] = [
 #[tokio::test]
 async fn it_is_off_unless_asked_for() {
     for control in [false, true] {
-        let (_chain, server) = serve(&Config { control, ..config() }).await;
+        let (_chain, server) = serve(&Config { control, block_ms: 500, ..config() }).await;
         let rpc = connect(&server).await;
         let listed = call(&rpc, "rpc_methods", json!([])).await.unwrap();
         let listed: Vec<String> = serde_json::from_value(listed["methods"].clone()).unwrap();
@@ -59,11 +61,48 @@ async fn what_changes_the_chain_answers_the_number_of_the_new_head() {
         (13, "dev_setHyperparameter", json!(["tempo", 20])),
         (14, "dev_setHyperparameter", json!(["owner_hotkey", "//Bob"])),
         (15, "dev_setCommitReveal", json!([true])),
+        (16, "dev_setHyperparameter", json!(["activity_cutoff_factor", 2_500])),
+        (17, "dev_setHyperparameter", json!(["commit_reveal_version", 5])),
     ] {
         let answer = call(&rpc, method, params.clone()).await;
         assert_eq!(answer.unwrap_or_else(|error| panic!("{method} {params}: {error}")), number, "{method} {params}");
     }
-    assert_eq!(chain.best_number(), 15);
+    assert_eq!(chain.best_number(), 17);
+}
+
+#[tokio::test]
+async fn time_passes_between_two_blocks_without_any() {
+    for spec in SPECS {
+        let (chain, server) = serve(&Config { spec, ..config() }).await;
+        let (rpc, client) = (connect(&server).await, ChainClient::new(&server.url()).unwrap());
+        chain.advance(2).unwrap();
+        call(&rpc, "dev_passTime", json!([90_000])).await.unwrap();
+        assert_eq!(chain.best_number(), 2);
+        chain.advance(2).unwrap();
+        let mut times = Vec::new();
+        for number in 1..=4 {
+            times.push(client.time_at(hash(&chain, number)).await.unwrap());
+        }
+        let gaps: Vec<_> = times.windows(2).map(|pair| (pair[1] - pair[0]).as_secs()).collect();
+        assert_eq!(gaps, [12, 102, 12], "spec {spec}");
+    }
+}
+
+#[tokio::test]
+async fn others_are_answered_while_many_blocks_are_made() {
+    const BLOCKS: u64 = 3_000;
+    let (_chain, server) = serve(&config()).await;
+    let (busy, other) = (connect(&server).await, connect(&server).await);
+    let made = tokio::spawn(async move { call(&busy, "dev_advance", json!([BLOCKS])).await.unwrap() });
+    let seen = loop {
+        let header = call(&other, "chain_getHeader", json!([])).await.unwrap();
+        match u64::from_str_radix(header["number"].as_str().unwrap().trim_start_matches("0x"), 16).unwrap() {
+            0 => tokio::task::yield_now().await,
+            number => break number,
+        }
+    };
+    assert!(seen < BLOCKS, "the first answer came after all {seen} blocks");
+    assert_eq!(made.await.unwrap(), BLOCKS);
 }
 
 #[tokio::test]
@@ -76,6 +115,8 @@ async fn arguments_that_make_no_sense_are_refused_and_change_nothing() {
         ("dev_advance", json!([-1]), "invalid value"),
         ("dev_advance", json!(["many"]), "expected u32"),
         ("dev_advance", json!([1, 2]), "at most 1 parameters"),
+        ("dev_passTime", json!([]), "expected u64"),
+        ("dev_passTime", json!([31_536_000_001_u64]), "at most 31536000000 ms"),
         ("dev_reorg", json!([]), "expected u32"),
         ("dev_reorg", json!([3]), "only 2 are not finalized"),
         ("dev_register", json!([70_000, "//Eve"]), "expected u16"),

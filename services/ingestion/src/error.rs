@@ -1,6 +1,7 @@
 //! What can go wrong while the service is set up, and while it follows the chain.
 
 use kinitro_chain::ChainError;
+use kinitro_domain::BlockNumber;
 
 /// Why ingestion could not be set up, or could not read a block.
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +20,23 @@ pub enum Error {
     /// The chain refused or was not reached.
     #[error(transparent)]
     Chain(#[from] ChainError),
+    /// The node cannot be right about the finalized block.
+    #[error(
+        "the node of the chain is not believed: {what}; ask another node, or see docs/commitments.md on a wrong block number"
+    )]
+    BadNode {
+        /// What it said.
+        what: String,
+    },
+    /// What was read could not be stored, again and again.
+    #[error(
+        "block {block} cannot be stored: the database holds a newer one, or other replicas change it all the time; when the node \
+         never gets there, see docs/commitments.md on a wrong block number"
+    )]
+    NotStored {
+        /// The block that was read.
+        block: BlockNumber,
+    },
     /// The key that opens sealed endpoints cannot be used.
     #[error("the key for sealed endpoints cannot be used: {0}")]
     Key(#[from] kinitro_crypto::CryptoError),

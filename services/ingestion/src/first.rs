@@ -13,8 +13,10 @@ pub struct PolicyKey {
 }
 
 impl PolicyKey {
-    /// A key that was stored.
+    /// A key that was stored, perhaps when endpoints were spelt by another rule: it is what it would be today.
     pub fn stored(hotkey: String, policy: String) -> Self {
+        let parts = policy.rsplit_once(' ').and_then(|(of, endpoint)| Some((of, endpoint.parse::<Endpoint>().ok()?)));
+        let policy = parts.map(|(of, endpoint)| format!("{of} {}", endpoint.url())).unwrap_or(policy);
         Self { hotkey, policy }
     }
 
@@ -40,13 +42,33 @@ impl PolicyKey {
 }
 
 /// The block of the first commitment of every policy, and of every endpoint in whatever policy.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct FirstCommitments {
+    rows: usize,
     policies: BTreeMap<PolicyKey, BlockNumber>,
     endpoints: BTreeMap<String, BTreeMap<EndpointIdentity, BlockNumber>>,
 }
 
 impl FirstCommitments {
+    /// All that is stored.
+    pub fn stored(rows: Vec<(PolicyKey, BlockNumber)>) -> Self {
+        let mut first = Self::default();
+        first.saved(rows);
+        first
+    }
+
+    /// Adds rows that are stored now.
+    pub fn saved(&mut self, rows: Vec<(PolicyKey, BlockNumber)>) {
+        self.rows += rows.len();
+        self.learn(rows);
+    }
+
+    /// How many stored rows are in here: when there are more in the table, somebody else knows more. Rows are never changed, and
+    /// never taken away.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
     /// When a hotkey first committed a policy.
     pub fn of_policy(&self, key: &PolicyKey) -> Option<BlockNumber> {
         self.policies.get(key).copied()
@@ -57,7 +79,7 @@ impl FirstCommitments {
         self.endpoints.get(hotkey)?.get(endpoint).copied()
     }
 
-    /// Adds what was not known. What was known stays as it is.
+    /// Adds what was not known, or was not known to be so old.
     pub fn learn(&mut self, policies: impl IntoIterator<Item = (PolicyKey, BlockNumber)>) {
         for (key, block) in policies {
             if let Some(endpoint) = key.endpoint() {
@@ -65,7 +87,8 @@ impl FirstCommitments {
                 let first = of_hotkey.entry(endpoint).or_insert(block);
                 *first = block.min(*first);
             }
-            self.policies.entry(key).or_insert(block);
+            let first = self.policies.entry(key).or_insert(block);
+            *first = block.min(*first);
         }
     }
 }
@@ -91,7 +114,28 @@ mod tests {
         assert_eq!(first.of_endpoint("bob", &endpoint), Some(BlockNumber(5)));
         assert_eq!(first.of_endpoint("carol", &endpoint), None);
         assert_eq!(first.of_policy(&key("alice", "a/b v2 http://h:1")), Some(BlockNumber(20)));
-        first.learn([(key("alice", "a/b v2 http://h:1"), BlockNumber(3))]);
-        assert_eq!(first.of_policy(&key("alice", "a/b v2 http://h:1")), Some(BlockNumber(20)), "rows never change");
+    }
+
+    #[test]
+    fn what_was_stored_by_an_older_rule_is_the_policy_that_it_would_be_today() {
+        let key = |policy: &str| PolicyKey::stored("alice".to_owned(), policy.to_owned());
+        let first = FirstCommitments::stored(vec![
+            (key("a/b v1 grpc://Policy.Example:50051"), BlockNumber(5)),
+            (key("a/b v1 grpc://h:80"), BlockNumber(20)),
+            (key("a/b v1 grpc://h"), BlockNumber(10)),
+            (key("a/b v2 grpc://h"), BlockNumber(30)),
+            (key("a/b v2 grpc://h:80"), BlockNumber(40)),
+            (key("a/b v1 gopher://h"), BlockNumber(50)),
+        ]);
+        let now = |revision: &str, endpoint: &str| {
+            let endpoint = endpoint.parse().expect("a URL");
+            let (repo, revision) = ("a/b".to_owned(), revision.to_owned());
+            first.of_policy(&PolicyKey::of("alice", &Commitment { repo, revision, endpoint, opened: None }))
+        };
+        assert_eq!(now("v1", "grpc://policy.example:50051"), Some(BlockNumber(5)));
+        assert_eq!((now("v1", "grpc://h"), now("v1", "grpc://h:80")), (Some(BlockNumber(10)), Some(BlockNumber(10))));
+        assert_eq!(now("v2", "grpc://H"), Some(BlockNumber(30)));
+        assert_eq!(first.of_policy(&key("a/b v1 gopher://h")), Some(BlockNumber(50)), "what cannot be read stays");
+        assert_eq!(first.rows(), 6, "each is a row of the table");
     }
 }

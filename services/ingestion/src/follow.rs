@@ -1,26 +1,36 @@
 //! The loop that keeps the snapshot new: finalized block → neurons and commitments → registry → Postgres → watchers.
 
 use std::{
+    borrow::Cow,
+    collections::BTreeMap,
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use futures::StreamExt as _;
-use kinitro_chain::{BlockRef, ChainClient, ChainError};
+use kinitro_chain::{BlockHash, BlockRef, ChainClient, ChainError, Neuron, RawCommitment};
+use kinitro_domain::BlockNumber;
 use sqlx::PgPool;
 use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     Error,
-    first::FirstCommitments,
+    first::{FirstCommitments, PolicyKey},
     registry::{Rules, assess},
+    skipped::replaced_policies,
     snapshot::Snapshot,
     store::{Store, load_newest},
 };
 
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// How often a block is assessed again because another replica stored something meanwhile, and how soon.
+const ATTEMPTS: u32 = 10;
+const ATTEMPT_PAUSE: Duration = Duration::from_millis(50);
+/// 139 days at 12 s a block. What a node says is ahead by more is no height of this chain; stored, it would make every true block an
+/// old one.
+const LONGEST_JUMP: u64 = 1_000_000;
 
 /// What the service shows: the last snapshot, and when the chain was last read by this process.
 #[derive(Debug, Clone, Default)]
@@ -49,6 +59,26 @@ struct Progress {
     store: Store,
     first: FirstCommitments,
     last: Option<Snapshot>,
+}
+
+impl Progress {
+    /// In this order: what is known of first commitments must be no older than the block that counts as read.
+    async fn load(store: Store) -> Result<Self, sqlx::Error> {
+        let last = store.load().await?;
+        Ok(Self { first: store.first_commitments().await?, last, store })
+    }
+
+    fn block(&self) -> Option<BlockNumber> {
+        self.last.as_ref().map(|last| last.block.number)
+    }
+}
+
+/// What the chain says at one block, and what it said in the blocks before it that were skipped.
+struct Reading {
+    block: BlockRef,
+    neurons: Vec<Neuron>,
+    commitments: Vec<RawCommitment>,
+    replaced: BTreeMap<PolicyKey, BlockNumber>,
 }
 
 impl Follower {
@@ -99,7 +129,7 @@ impl Follower {
         self.show_stored().await?;
         let genesis = self.chain.genesis_hash().await?;
         let store = Store::new(self.pool.clone(), genesis, self.rules.netuid);
-        let mut progress = Progress { first: store.first_commitments().await?, last: store.load().await?, store };
+        let mut progress = Progress::load(store).await?;
         tracing::info!(chain = %self.chain.address(), %genesis, netuid = self.rules.netuid, "following the chain");
         let mut blocks = std::pin::pin!(self.chain.follow_finalized(None));
         let mut done = None;
@@ -107,41 +137,83 @@ impl Follower {
             let block = blocks.next().await.transpose()?;
             let Some(block) = block.filter(|block| done.is_none_or(|done| block.number > done)) else { continue };
             // After a pause there are many; only the newest says who is to be evaluated.
-            let head = self.chain.finalized_head().await?;
-            let newest = if head.number > block.number { head } else { block };
-            while !self.read(newest, &mut progress).await? {
-                tracing::info!(block = %newest.number, "another replica was faster; reading again, knowing what it stored");
-                progress.first = progress.store.first_commitments().await?;
-                progress.last = progress.store.load().await?;
+            let newest = self.newest(block, progress.block()).await?;
+            match progress.block().filter(|known| *known > newest.number) {
+                None => {
+                    let reading = self.read(newest, &progress).await?;
+                    self.assess(&reading, &mut progress).await?;
+                }
+                Some(known) => {
+                    let node = newest.number;
+                    tracing::warn!(%known, %node, "the node is behind what was read before; waiting for it");
+                }
             }
             done = Some(newest.number);
             *pause = FIRST_PAUSE;
         }
     }
 
-    /// Reads one block, stores and shows it. False when the store knows more than `progress`.
-    async fn read(&self, block: BlockRef, progress: &mut Progress) -> Result<bool, Error> {
-        if let Some(last) = progress.last.as_ref().filter(|last| last.block.number > block.number) {
-            let (known, node) = (last.block.number, block.number);
-            tracing::warn!(%known, %node, "the node is behind what was read before; waiting for it");
-            return Ok(true);
-        }
+    /// The node's finalized block, or the announced one when that is newer.
+    async fn newest(&self, announced: BlockRef, known: Option<BlockNumber>) -> Result<BlockRef, Error> {
+        let head = self.chain.finalized_head().await?;
+        let newest = if head.number > announced.number {
+            check_head(head, self.chain.block_hash(head.number).await?)?;
+            head
+        } else {
+            announced
+        };
+        check_jump(known, newest.number)?;
+        Ok(newest)
+    }
+
+    async fn read(&self, block: BlockRef, progress: &Progress) -> Result<Reading, Error> {
         let neurons = self.chain.neurons_at(block.hash, self.rules.netuid).await?;
         let commitments = self.chain.commitments_at(block.hash, self.rules.netuid).await?;
-        let assessed = assess(neurons, commitments, &self.rules, &progress.first);
-        let (opened, previous_key) = (assessed.opened.len(), assessed.with_previous_key());
-        let snapshot = Snapshot { block, observed_at: now(), netuid: self.rules.netuid, miners: assessed.miners };
+        let replaced = replaced_policies(&self.chain, &self.rules, progress.block(), block, &commitments).await?;
+        Ok(Reading { block, neurons, commitments, replaced })
+    }
 
-        let changed = progress.last.as_ref().is_none_or(|last| snapshot.differs_from(last));
-        let stored = match changed {
-            true => progress.store.save(&snapshot, &assessed.new_policies).await?,
-            false => progress.store.touch(&snapshot).await?,
+    /// Assesses a block, stores and shows what came of it; anew, as long as another replica stores something meanwhile.
+    async fn assess(&self, reading: &Reading, progress: &mut Progress) -> Result<(), Error> {
+        for _ in 0..ATTEMPTS {
+            if self.store(reading, progress).await? {
+                return Ok(());
+            }
+            tracing::info!(block = %reading.block.number, "another replica was faster; assessing again, knowing what it stored");
+            tokio::time::sleep(ATTEMPT_PAUSE).await;
+            *progress = Progress::load(progress.store.clone()).await?;
+            if progress.block().is_some_and(|known| known > reading.block.number) {
+                return Ok(());
+            }
+        }
+        Err(Error::NotStored { block: reading.block.number })
+    }
+
+    /// False when the store knows more than `progress`.
+    async fn store(&self, reading: &Reading, progress: &mut Progress) -> Result<bool, Error> {
+        let Reading { block, neurons, commitments, replaced } = reading;
+        let unknown = |(key, block): (&PolicyKey, &BlockNumber)| match progress.first.of_policy(key) {
+            None => Some((key.clone(), *block)),
+            Some(_) => None,
         };
-        if !stored {
+        let mut new_policies: Vec<(PolicyKey, BlockNumber)> = replaced.iter().filter_map(unknown).collect();
+        let mut first = Cow::Borrowed(&progress.first);
+        if !new_policies.is_empty() {
+            first.to_mut().learn(new_policies.iter().cloned());
+        }
+        let assessed = assess(block.number, neurons.clone(), commitments.clone(), &self.rules, &first);
+        let (opened, previous_key) = (assessed.opened.len(), assessed.with_previous_key());
+        let snapshot =
+            Snapshot { block: *block, observed_at: now(), netuid: self.rules.netuid, miners: assessed.miners };
+        new_policies.extend(assessed.new_policies);
+
+        let changed = progress.last.as_ref().is_none_or(|last| snapshot.differs_from(last)) || !new_policies.is_empty();
+        let new = changed.then_some(&new_policies[..]);
+        if !progress.store.save(&snapshot, &progress.first, new).await? {
             return Ok(false);
         }
         if changed {
-            progress.first.learn(assessed.new_policies);
+            progress.first.saved(new_policies);
             let count = |status: &str| snapshot.miners.iter().filter(|miner| miner.status.as_str() == status).count();
             let (active, invalid, duplicate) = (count("active"), count("invalid"), count("duplicate_endpoint"));
             let miners = snapshot.miners.len();
@@ -158,6 +230,27 @@ impl Follower {
     }
 }
 
+/// Whether the node's finalized block is the one that it has at this height.
+fn check_head(head: BlockRef, at_its_height: Option<BlockHash>) -> Result<(), Error> {
+    let what = match at_its_height {
+        Some(hash) if hash == head.hash => return Ok(()),
+        Some(hash) => format!("block {} is {hash}, and the finalized block of that height {}", head.number, head.hash),
+        None => format!("block {} is finalized, and there is no block of that height", head.number),
+    };
+    Err(Error::BadNode { what })
+}
+
+fn check_jump(known: Option<BlockNumber>, newest: BlockNumber) -> Result<(), Error> {
+    match known.filter(|known| newest.0.saturating_sub(known.0) > LONGEST_JUMP) {
+        None => Ok(()),
+        Some(known) => {
+            let what =
+                format!("block {newest} is finalized, more than {LONGEST_JUMP} blocks after the last one, {known}");
+            Err(Error::BadNode { what })
+        }
+    }
+}
+
 /// Seconds and nanoseconds since 1970, in whole microseconds, because that is what Postgres keeps.
 fn now() -> (i64, i32) {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -165,4 +258,32 @@ fn now() -> (i64, i32) {
         i64::try_from(since.as_secs()).unwrap_or(i64::MAX),
         i32::try_from(since.subsec_micros() * 1000).unwrap_or_default(),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_that_contradicts_itself_is_not_believed() {
+        let hash = |byte| BlockHash([byte; 32]);
+        let head = BlockRef { number: BlockNumber(4_000_000_000), hash: hash(1) };
+        assert!(check_head(head, Some(hash(1))).is_ok());
+        for (other, why) in [(Some(hash(2)), "the finalized block of that height"), (None, "no block of that height")] {
+            let refused = check_head(head, other).expect_err(why).to_string();
+            assert!(refused.contains(why) && refused.contains("4000000000"), "{refused}");
+        }
+    }
+
+    #[test]
+    fn a_height_that_the_chain_cannot_have_is_not_believed() {
+        let check = |known: Option<u64>, newest| check_jump(known.map(BlockNumber), BlockNumber(newest));
+        for (known, newest) in [(None, u64::MAX), (Some(7), 1_000_007), (Some(7), 7), (Some(u64::MAX), 7)] {
+            assert!(check(known, newest).is_ok(), "{known:?} {newest}");
+        }
+        for newest in [1_000_008, u32::MAX.into(), u64::MAX] {
+            let refused = check(Some(7), newest).expect_err("too far").to_string();
+            assert!(refused.contains("more than 1000000 blocks after"), "{refused}");
+        }
+    }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use kinitro_chain::{
-    Commitment, CommitmentError, Neuron, Opened, Opening, RawCommitment, account_of, parse_commitment,
+    Commitment, CommitmentError, EndpointError, Neuron, Opened, Opening, RawCommitment, account_of, parse_commitment,
 };
 use kinitro_crypto::{Binding, PrivateKey};
 use kinitro_domain::{BlockNumber, MinerUid};
@@ -42,10 +42,11 @@ impl Assessed {
     }
 }
 
-/// Joins the registered neurons with what their hotkeys committed. Commitments of hotkeys that are not registered are left out.
-/// Priorities come from `first`, or from the commitment itself when it is new; so does the right to an endpoint that several
-/// have committed.
+/// Joins the neurons that are registered at a block with what their hotkeys committed. Commitments of hotkeys that are not
+/// registered are left out. Priorities come from `first`, or from the commitment itself when it is new; so does the right to an
+/// endpoint that several have committed.
 pub fn assess(
+    block: BlockNumber,
     neurons: Vec<Neuron>,
     commitments: Vec<RawCommitment>,
     rules: &Rules,
@@ -53,7 +54,8 @@ pub fn assess(
 ) -> Assessed {
     let mut by_hotkey: BTreeMap<_, _> =
         commitments.into_iter().map(|commitment| (commitment.hotkey.clone(), commitment)).collect();
-    let mut assessment = Assessment { rules, first, claims: Vec::new(), new_policies: Vec::new(), opened: Vec::new() };
+    let mut assessment =
+        Assessment { block, rules, first, claims: Vec::new(), new_policies: Vec::new(), opened: Vec::new() };
     let mut miners: Vec<Miner> = neurons
         .into_iter()
         .map(|neuron| match by_hotkey.remove(&neuron.hotkey) {
@@ -65,25 +67,56 @@ pub fn assess(
     Assessed { miners, new_policies: assessment.new_policies, opened: assessment.opened }
 }
 
+/// The policies that were committed up to a block, each with the block of its commitment. Of all hotkeys: only a registered one can
+/// commit, and it may come back.
+pub fn policies(
+    block: BlockNumber,
+    commitments: Vec<RawCommitment>,
+    rules: &Rules,
+) -> impl Iterator<Item = (PolicyKey, BlockNumber)> {
+    commitments.into_iter().filter_map(move |raw| {
+        let committed = raw.block.filter(|committed| *committed <= block)?;
+        let account = account_of(&raw.hotkey).ok()?;
+        let commitment = rules.open(&raw.data.ok()?, account).ok()?;
+        rules.check_address(&commitment).ok()?;
+        Some((PolicyKey::of(raw.hotkey.as_str(), &commitment), committed))
+    })
+}
+
+impl Rules {
+    fn open(&self, data: &[u8], hotkey: [u8; 32]) -> Result<Commitment, CommitmentError> {
+        let binding = Binding { netuid: self.netuid, hotkey };
+        parse_commitment(data, Some(&Opening { keys: &self.keys, binding }))
+    }
+
+    /// What not even an operator can allow is left to the executor then, who asks again.
+    fn check_address(&self, commitment: &Commitment) -> Result<(), EndpointError> {
+        match self.allow_private_endpoints {
+            true => Ok(()),
+            false => commitment.endpoint.check_address(false),
+        }
+    }
+}
+
 /// Whoever committed an endpoint after somebody else is not evaluated with it.
 fn give_endpoints_to_the_first(miners: &mut [Miner], claims: &[Claim]) {
     let sealed: BTreeMap<MinerUid, bool> = miners.iter().map(|miner| (miner.uid, miner.endpoint_encrypted)).collect();
     let late = latecomers(claims);
     for miner in miners {
         let Some(owner) = late.get(&miner.uid) else { continue };
-        let hidden = sealed.get(owner).copied().unwrap_or(true);
         miner.status = Status::DuplicateEndpoint;
-        // The copy's endpoint is the owner's. Where that was sealed and this one can be read on the chain, the uid would give it away.
         miner.endpoint = String::new();
-        miner.status_reason = match hidden && !miner.endpoint_encrypted {
-            true => "another hotkey committed this endpoint first".to_owned(),
-            false => format!("uid {owner} committed this endpoint first"),
+        // Both have one endpoint. Where one of them sealed it and everybody can read the other on the chain, the uid would tell.
+        miner.status_reason = match sealed.get(owner) == Some(&miner.endpoint_encrypted) {
+            true => format!("uid {owner} committed this endpoint first"),
+            false => "another hotkey committed this endpoint first".to_owned(),
         };
     }
 }
 
 /// The block that is being read, so far.
 struct Assessment<'a> {
+    block: BlockNumber,
     rules: &'a Rules,
     first: &'a FirstCommitments,
     claims: Vec<Claim>,
@@ -93,6 +126,11 @@ struct Assessment<'a> {
 
 impl Assessment<'_> {
     fn miner(&mut self, neuron: Neuron, raw: RawCommitment) -> Miner {
+        if let Some(to_come) = raw.block.filter(|block| *block > self.block) {
+            let reason = format!("the node says of block {} that this was committed at block {to_come}", self.block);
+            let commitment = raw.data.unwrap_or_default();
+            return Miner { commitment, ..without_policy(neuron, Status::Invalid, reason) };
+        }
         let data = match raw.data {
             Ok(data) => data,
             Err(malformed) => {
@@ -104,9 +142,7 @@ impl Assessment<'_> {
             Ok(account) => account,
             Err(error) => return without_policy(neuron, Status::Invalid, error.to_string()),
         };
-        let binding = Binding { netuid: self.rules.netuid, hotkey: account };
-        let opening = Opening { keys: &self.rules.keys, binding };
-        let miner = match (parse_commitment(&data, Some(&opening)), raw.block) {
+        let miner = match (self.rules.open(&data, account), raw.block) {
             (Ok(commitment), Some(block)) => self.committed(neuron, commitment, block),
             (Ok(_), None) => without_policy(neuron, Status::Invalid, "the commitment has no block".to_owned()),
             (Err(error), block) => unusable(neuron, &error, block),
@@ -117,11 +153,7 @@ impl Assessment<'_> {
     fn committed(&mut self, neuron: Neuron, commitment: Commitment, block: BlockNumber) -> Miner {
         self.opened.extend(commitment.opened);
         let hotkey = neuron.hotkey.to_string();
-        // What not even an operator can allow is left to the executor then, who asks again.
-        let allowed = match self.rules.allow_private_endpoints {
-            true => Ok(()),
-            false => commitment.endpoint.check_address(false),
-        };
+        let allowed = self.rules.check_address(&commitment);
         let mut miner = match &allowed {
             Ok(()) => without_policy(neuron, Status::Active, String::new()),
             Err(refusal) => without_policy(neuron, Status::Invalid, refusal.to_string()),

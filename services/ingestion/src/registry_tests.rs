@@ -4,6 +4,8 @@ use kinitro_domain::Hotkey;
 use super::*;
 
 const NETUID: u16 = 7;
+/// The block that is read.
+const NOW: BlockNumber = BlockNumber(100);
 const UUID: &str = "8a4cd2e1-36f7-4e0f-9b5d-0c1f2a3b4c5d";
 
 fn hotkey(name: &str) -> Hotkey {
@@ -31,7 +33,7 @@ fn read(miners: &[(&str, u64, &[u8])], rules: &Rules, first: &mut FirstCommitmen
     let neurons = miners.iter().enumerate().map(|(uid, (name, ..))| neuron(uid as u16, name)).collect();
     let committed = miners.iter().filter(|(_, block, _)| *block > 0);
     let commitments = committed.map(|(name, block, data)| raw(name, *block, data)).collect();
-    let assessed = assess(neurons, commitments, rules, first);
+    let assessed = assess(NOW, neurons, commitments, rules, first);
     first.learn(assessed.new_policies.clone());
     assessed
 }
@@ -59,8 +61,8 @@ fn the_first_block_of_a_policy_is_kept_and_a_new_revision_starts_anew() {
 fn a_uid_taken_over_is_another_miner_without_the_old_policy() {
     let commitments = || vec![raw("//Alice", 10, "a/b:rev1:http://h:1")];
     let (rules, first) = (Rules::default(), FirstCommitments::default());
-    let before = assess(vec![neuron(0, "//Alice")], commitments(), &rules, &first);
-    let after = assess(vec![neuron(0, "//Bob")], commitments(), &rules, &first);
+    let before = assess(NOW, vec![neuron(0, "//Alice")], commitments(), &rules, &first);
+    let after = assess(NOW, vec![neuron(0, "//Bob")], commitments(), &rules, &first);
     assert_eq!(before.miners[0].status, Status::Active);
     assert_eq!((after.miners[0].status, after.miners[0].hotkey.clone()), (Status::Uncommitted, hotkey("//Bob")));
     assert!(after.miners[0].endpoint.is_empty() && after.new_policies.is_empty());
@@ -71,7 +73,7 @@ fn what_nobody_can_read_is_kept_with_its_reason_and_stops_nobody() {
     let neurons = vec![neuron(0, "//Alice"), neuron(1, "//Bob"), neuron(2, "//Charlie")];
     let mut commitments = vec![raw("//Alice", 10, "\u{1}\u{2}"), raw("//Bob", 11, "a/b:rev1:http://h:1")];
     commitments.push(RawCommitment { block: None, ..raw("//Charlie", 0, "a/b:rev1:http://h:2") });
-    let miners = assess(neurons, commitments, &Rules::default(), &FirstCommitments::default()).miners;
+    let miners = assess(NOW, neurons, commitments, &Rules::default(), &FirstCommitments::default()).miners;
     let seen: Vec<_> = miners.iter().map(|miner| (miner.status, miner.status_reason.is_empty())).collect();
     assert_eq!(seen, [(Status::Invalid, false), (Status::Active, true), (Status::Invalid, false)]);
     assert_eq!(miners[0].commitment, [1, 2]);
@@ -196,6 +198,58 @@ fn a_copied_seal_is_a_duplicate_and_gives_nothing_away() {
         assert_eq!((miner.status, miner.endpoint.as_str()), (Status::DuplicateEndpoint, ""));
         assert_eq!(miner.status_reason, reason);
     }
+}
+
+#[test]
+fn a_sealed_copy_of_a_plain_endpoint_is_not_told_whose_it_is() {
+    let key = PrivateKey::generate();
+    let deployment = UUID.parse().expect("a UUID");
+    let plain = write_commitment("a/b", "v1", &UUID.parse().expect("a UUID")).expect("it fits");
+    let sealed = write_sealed_commitment("c/d", "v1", &deployment, &key.public()).expect("it fits");
+    let bound =
+        write_bound_commitment("e/f", "v1", &deployment, &key.public(), &binding("//Charlie")).expect("it fits");
+    let miners = [("//Alice", 10, &plain[..]), ("//Bob", 20, &sealed[..]), ("//Charlie", 20, &bound[..])];
+    let assessed = read(&miners, &rules(&[&key]), &mut FirstCommitments::default());
+    assert_eq!(statuses(&assessed), ["active", "duplicate_endpoint", "duplicate_endpoint"]);
+    for late in &assessed.miners[1..] {
+        assert_eq!(late.status_reason, "another hotkey committed this endpoint first", "uid 0 shows where it is");
+    }
+}
+
+#[test]
+fn a_commitment_of_a_block_to_come_is_invalid_and_teaches_nothing() {
+    let mut first = FirstCommitments::default();
+    for (data, block, status) in
+        [("a/b:v1:http://h:1", 100, "active"), ("a/b:v2:http://h:2", 101, "invalid"), ("\u{1}", u64::MAX, "invalid")]
+    {
+        let assessed = read(&[("//Alice", block, data.as_bytes())], &rules(&[]), &mut first);
+        assert_eq!(statuses(&assessed), [status], "{block}");
+        let miner = &assessed.miners[0];
+        assert_eq!(assessed.new_policies.len(), usize::from(status == "active"));
+        assert_eq!(miner.commitment, data.as_bytes());
+        assert!(status == "active" || (miner.commit_block == NO_BLOCK && miner.status_reason.contains("of block 100")));
+    }
+}
+
+#[test]
+fn policies_are_learned_from_whatever_can_be_evaluated() {
+    let key = PrivateKey::generate();
+    let bound = write_bound_commitment("a/b", "v1", &UUID.parse().expect("a UUID"), &key.public(), &binding("//Alice"));
+    let bound = bound.expect("it fits");
+    let commitments = vec![
+        raw("//Alice", 10, &bound[..]),
+        raw("//Bob", 11, &bound[..]),
+        raw("//Charlie", 12, "a/b:v1:http://h:1"),
+        raw("//Dave", 12, "a/b:v1:http://10.0.0.1"),
+        raw("//Eve", 101, "a/b:v1:http://h:1"),
+        RawCommitment { block: None, ..raw("//Ferdie", 0, "a/b:v1:http://h:1") },
+    ];
+    let learned: Vec<_> = policies(NOW, commitments, &rules(&[&key])).collect();
+    let expected = [("//Alice", format!("a/b v1 https://{UUID}.deployments.basilica.ai"), 10)]
+        .into_iter()
+        .chain([("//Charlie", "a/b v1 http://h:1".to_owned(), 12)])
+        .map(|(name, policy, block)| (PolicyKey::stored(hotkey(name).to_string(), policy), BlockNumber(block)));
+    assert_eq!(learned, expected.collect::<Vec<_>>());
 }
 
 #[test]

@@ -36,30 +36,45 @@ impl Store {
         )
         .fetch_all(&self.pool)
         .await?;
-        let mut first = FirstCommitments::default();
-        first.learn(rows.into_iter().map(|row| (PolicyKey::stored(row.hotkey, row.policy), block(row.block_number))));
-        Ok(first)
+        let row = rows.into_iter().map(|row| (PolicyKey::stored(row.hotkey, row.policy), block(row.block_number)));
+        Ok(FirstCommitments::stored(row.collect()))
     }
 
-    /// Makes a snapshot the newest, in one transaction. `policies` are the first commitments that were not stored before.
+    /// Makes a snapshot the newest, in one transaction. `known` is what it was made from; `new` is what a changed snapshot adds:
+    /// `None` when only the block and the time are new.
     ///
-    /// False, with nothing changed, when another replica has stored a newer block or one of the policies meanwhile.
-    pub async fn save(&self, snapshot: &Snapshot, policies: &[(PolicyKey, BlockNumber)]) -> Result<bool, sqlx::Error> {
+    /// False, with nothing changed, when another replica has stored a newer block or a first commitment meanwhile: then the
+    /// snapshot may be wrong, for instance about whose an endpoint is. Whoever stores anything holds the row of the head first,
+    /// so nothing comes between the question and the answer.
+    pub async fn save(
+        &self,
+        snapshot: &Snapshot,
+        known: &FirstCommitments,
+        new: Option<&[(PolicyKey, BlockNumber)]>,
+    ) -> Result<bool, sqlx::Error> {
         let mut transaction = self.pool.begin().await?;
         let newest = self.save_head(&mut transaction, snapshot).await?;
-        if !newest || !self.save_first_commitments(&mut transaction, policies).await? {
+        let stored = newest
+            && self.count_first_commitments(&mut transaction).await? == known.rows()
+            && self.save_first_commitments(&mut transaction, new.unwrap_or_default()).await?;
+        if !stored {
             transaction.rollback().await?;
             return Ok(false);
         }
-        self.save_miners(&mut transaction, &snapshot.miners).await?;
+        if new.is_some() {
+            self.save_miners(&mut transaction, &snapshot.miners).await?;
+        }
         transaction.commit().await?;
         Ok(true)
     }
 
-    /// Notes that nothing changed up to a newer block. False when another replica has stored a newer one meanwhile.
-    pub async fn touch(&self, snapshot: &Snapshot) -> Result<bool, sqlx::Error> {
-        let mut connection = self.pool.acquire().await?;
-        self.save_head(&mut connection, snapshot).await
+    async fn count_first_commitments(&self, connection: &mut PgConnection) -> Result<usize, sqlx::Error> {
+        let count = sqlx::query_scalar!(
+            r#"SELECT count(*) AS "count!" FROM ingestion.first_commitments WHERE genesis_hash = $1 AND netuid = $2"#,
+            self.genesis,
+            self.netuid,
+        );
+        Ok(usize::try_from(count.fetch_one(connection).await?).unwrap_or_default())
     }
 
     async fn save_head(&self, connection: &mut PgConnection, snapshot: &Snapshot) -> Result<bool, sqlx::Error> {
@@ -85,6 +100,9 @@ impl Store {
         connection: &mut PgConnection,
         policies: &[(PolicyKey, BlockNumber)],
     ) -> Result<bool, sqlx::Error> {
+        if policies.is_empty() {
+            return Ok(true);
+        }
         let hotkeys: Vec<String> = policies.iter().map(|(key, _)| key.hotkey().to_owned()).collect();
         let names: Vec<String> = policies.iter().map(|(key, _)| key.policy().to_owned()).collect();
         let blocks: Vec<i64> = policies.iter().map(|(_, block)| number(*block)).collect();
@@ -174,7 +192,8 @@ async fn load(pool: &PgPool, genesis: &str, netuid: i32) -> Result<Option<Snapsh
     let Ok(hash) = head.block_hash.parse() else {
         tracing::error!(
             hash = head.block_hash,
-            "the stored hash of the newest block is damaged; the chain is read anew"
+            number = head.block_number,
+            "the stored hash of the newest block is damaged; the chain is read anew, and stored from that block on"
         );
         return Ok(None);
     };

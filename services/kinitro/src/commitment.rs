@@ -27,6 +27,18 @@ pub async fn standing(chain: &ChainClient, subnet: &SubnetArgs, hotkey: &Hotkey)
     Ok(chain.commitment_at(head.hash, *netuid, hotkey).await?)
 }
 
+/// Committed bytes as text: ASCII as it is, everything that does not print as `\x` and two hex digits.
+pub fn printable(data: &[u8]) -> String {
+    let mut text = String::with_capacity(data.len());
+    for byte in data {
+        match byte {
+            b' '..=b'~' => text.push(char::from(*byte)),
+            _ => text += &format!("\\x{byte:02x}"),
+        }
+    }
+    text
+}
+
 /// Commits the bytes for the signer's hotkey; returns when a finalized block has them.
 pub async fn put(chain: &ChainClient, subnet: &SubnetArgs, signer: &Signer, data: &[u8]) -> Result<Receipt> {
     let (netuid, hotkey) = (subnet.netuid, signer.hotkey());
@@ -42,4 +54,16 @@ pub async fn put(chain: &ChainClient, subnet: &SubnetArgs, signer: &Signer, data
         )
     })?;
     Ok(receipt)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_does_not_print_is_escaped() {
+        let quoted = r#"{"m":"user/it's","r":"a\b"}"#;
+        assert_eq!(printable(quoted.as_bytes()), quoted);
+        assert_eq!(printable(b"a\x1b[2J\n\xff\x00"), r"a\x1b[2J\x0a\xff\x00");
+    }
 }

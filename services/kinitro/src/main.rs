@@ -23,7 +23,6 @@ mod wallet;
 use std::{net::SocketAddr, process::ExitCode, time::Duration};
 
 use anyhow::{Context as _, Result};
-use clap::Parser as _;
 use kinitro_chassis::{LogFormat, Supervisor, init_telemetry};
 use tokio::net::TcpListener;
 
@@ -34,7 +33,7 @@ use crate::{
 };
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::read();
     // The HTTP clients are built without a choice of their own, and panic when there is none.
     let provider = rustls::crypto::ring::default_provider();
     provider.install_default().expect("nothing else installs one, and main runs once");

@@ -6,7 +6,7 @@ use std::{env, path::Path};
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use kinitro_chain::{ChainError, Signer, Wallet};
-use kinitro_domain::Hotkey;
+use kinitro_domain::{Hotkey, shown_path};
 use zeroize::Zeroizing;
 
 use crate::cli::WalletArgs;
@@ -26,7 +26,7 @@ enum Source<'a> {
 pub fn signer(args: &WalletArgs) -> Result<Signer> {
     match source(args)? {
         Source::File(path) => Signer::from_file(path)
-            .with_context(|| format!("{} must hold a seed of 64 hex digits or a mnemonic", path.display())),
+            .with_context(|| format!("{} must hold a seed of 64 hex digits or a mnemonic", shown_path(path))),
         Source::Variable(secret) => {
             Signer::from_secret(&secret).with_context(|| format!("the variable {SEED} cannot be used"))
         }

@@ -115,6 +115,27 @@ fn config_shows_what_counts_and_no_secret() {
 }
 
 #[test]
+fn config_shows_no_secret_that_was_put_where_a_file_belongs() {
+    // Digits alone could be read as a number, and quoted as one.
+    for secret in ["07".repeat(32), format!("0x{}", "ab".repeat(32))] {
+        let names = ["KINITRO_SCHEDULER_BACKEND_PRIVATE_KEY_FILE", "KINITRO_VALIDATOR_HOTKEY_SEED_FILE"];
+        let output = run_with(&names.map(|name| (name, secret.as_str())), &["config"]);
+        assert_code(&output, 0);
+        assert!(!stdout(&output).contains(&secret[2..34]), "{}", stdout(&output));
+        assert_eq!(stdout(&output).matches("looks like a key").count(), 2, "{}", stdout(&output));
+    }
+}
+
+#[test]
+fn an_empty_variable_is_none() {
+    let output = run_with(&[("KINITRO_CONFIG", ""), ("KINITRO_API_PORT", "")], &["config"]);
+    assert_code(&output, 0);
+    let output = run_with(&[("KINITRO_SCHEDULER_DATABASE_URL", "")], &["db", "status"]);
+    assert_code(&output, 2);
+    assert!(stderr(&output).contains("--database-url"), "{}", stderr(&output));
+}
+
+#[test]
 fn without_authentication_the_gateway_serves_loopback_only() {
     let output = run(&["gateway", "--no-auth", "--host", "0.0.0.0", "--port", "0"]);
     assert_code(&output, 1);

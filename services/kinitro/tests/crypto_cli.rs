@@ -104,12 +104,37 @@ fn neither_half_of_an_existing_pair_is_overwritten_and_nothing_is_left_half_done
 }
 
 #[test]
+fn what_is_shown_of_a_new_key_holds_in_every_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = crypto(&["generate-keypair", "--output", "."]);
+    let output = command.current_dir(folder.path()).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let key = folder.path().canonicalize().unwrap().join("backend");
+    for said in [format!("{KEY_FILE}={}\n", key.display()), format!("--public-key-file {}.pub ", key.display())] {
+        assert!(both(&output).contains(&said), "{said}: {}", both(&output));
+    }
+    let shown = run(&["show-public-key", "--private-key-file", key.to_str().unwrap()]);
+    assert!(shown.status.success(), "{shown:?}");
+}
+
+#[test]
+fn a_group_may_read_a_private_key_as_in_a_volume_of_kubernetes() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = key_file(folder.path());
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o440)).unwrap();
+    let output = run(&["show-public-key", "--private-key-file", &file]);
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), public());
+    assert!(String::from_utf8_lossy(&output.stderr).contains("group"), "{output:?}");
+}
+
+#[test]
 fn a_name_cannot_lead_out_of_the_folder() {
     let folder = tempfile::tempdir().unwrap();
     let inside = folder.path().join("keys");
     for name in ["", "../evil", "a/b", "/etc/evil", ".hidden", "..", "a b", "key.pub", "n\u{e4}me", &"x".repeat(65)] {
         let output = run(&["generate-keypair", "--output", inside.to_str().unwrap(), &format!("--name={name}")]);
-        assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0), "{name:?}: {output:?}");
+        assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0), "{name:?}: {output:?}");
         assert!(both(&output).contains("--name"), "{output:?}");
     }
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "not even the folder was made");
@@ -148,6 +173,8 @@ fn every_unusable_private_key_is_refused_with_its_remedy_and_without_being_shown
     let exposed = path("exposed");
     fs::write(&exposed, SECRET).unwrap();
     fs::set_permissions(&exposed, fs::Permissions::from_mode(0o644)).unwrap();
+    let pipe = path("pipe");
+    nix::unistd::mkfifo(Path::new(&pipe), nix::sys::stat::Mode::S_IRUSR).unwrap();
     let damaged = path("damaged");
     fs::write(&damaged, &SECRET[2..]).unwrap();
     fs::set_permissions(&damaged, fs::Permissions::from_mode(0o600)).unwrap();
@@ -157,6 +184,12 @@ fn every_unusable_private_key_is_refused_with_its_remedy_and_without_being_shown
         (vec![], Some(path("none")), "generate-keypair"),
         (vec![], Some(exposed), "chmod 600"),
         (vec![], Some(damaged), "64 hex digits"),
+        (vec![], Some(path(".")), "no regular file"),
+        (vec![], Some(pipe), "no regular file"),
+        // Somebody takes the key for the name of its file.
+        (vec![], Some(SECRET.to_owned()), "looks like a key"),
+        (vec![(KEY_FILE, SECRET.to_owned())], None, "looks like a key"),
+        (vec![(KEY_FILE, format!("0x{SECRET}"))], None, "looks like a key"),
         (vec![(KEY, SECRET[1..].to_owned())], None, "64 hex digits"),
         (vec![secret(), (KEY_FILE, file)], None, "keep one of them"),
         (vec![(KEY, String::new())], None, "--private-key-file"),

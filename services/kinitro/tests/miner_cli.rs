@@ -7,7 +7,7 @@ use std::{
     fs,
     os::unix::fs::PermissionsExt as _,
     path::Path,
-    process::{Command, Output, Stdio},
+    process::{Command, Output},
 };
 
 use serde_json::{Value, json};
@@ -20,6 +20,9 @@ const DEPLOYMENT: &str = "8a4cd2e1-36f7-4e0f-9b5d-0c1f2a3b4c5d";
 /// The development keys that every Substrate tool knows.
 const ALICE: &str = "5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY";
 const ALICE_SEED: &str = "e5be9a5092b81bca64be81d212e7f2f9eba183bb7a90954f7b76361f6edb5c0a";
+/// As bittensor-wallet 4.1.1 writes it for `Keypair.create_from_uri("//Alice")`: there is no seed and no phrase in such a file.
+const ALICE_EXPANDED: &str = "33a6f3093f158a7109f679410bef1a0c54168145e0cecb4df006c1c2fffb1f09\
+                              925a225d97aa00682d6a59b95b18780c10d7032336e88f3442b42361f4a66011";
 const BOB: &str = "5FHneW46xGXgs5mUiveU4sbTyGBzmstUspZC92UhjJM694ty";
 const BOB_SEED: &str = "398f0c28f98885e046333d4a41c19cee4c37368a9832c6502f6cfd182e2aef89";
 const CHARLIE_PHRASE: &str = "bottom drive obey lake curtain smoke basket hold race lonely fit walk//Charlie";
@@ -102,7 +105,7 @@ fn assert_refused(mut command: Command, code: i32, said: &[&str]) {
 }
 
 fn assert_no_secret(said: &str) {
-    for secret in [ALICE_SEED, BOB_SEED, "bottom drive", "lonely fit"] {
+    for secret in [ALICE_SEED, ALICE_EXPANDED, BOB_SEED, "bottom drive", "lonely fit"] {
         assert!(!said.contains(secret), "{said}");
     }
 }
@@ -165,6 +168,10 @@ fn a_sealed_endpoint_goes_from_the_published_key_through_the_chain_to_the_operat
         1,
         &["user/policy", "--replace"],
     );
+    // What is shown is what was committed, character for character.
+    let odd = json_of(place.as_alice(&[&COMMIT[..], &["--endpoint", "http://127.0.0.1:9000/it's", "--json"]].concat()));
+    assert!(odd["commitment"].as_str().unwrap().contains("it's"), "{odd}");
+    assert_eq!(place.shown(&["--hotkey", ALICE])["commitment"], odd["commitment"]);
     // A new key replaces the old one without a question.
     let new = ["crypto", "publish-public-key", "--public-key-file", &place.path("stranger.pub"), "--json"];
     assert_eq!(json_of(place.as_bob(&new))["public_key"], stranger.as_str());
@@ -180,6 +187,15 @@ fn a_plain_commitment_is_shown_to_everybody_as_it_stands_on_the_chain() {
     let committed = json_of(place.as_alice(&[&COMMIT[..], &["--deployment-id", DEPLOYMENT, "--json"]].concat()));
     assert_eq!(committed["commitment"], format!("user/policy:0a1b2c3d:{DEPLOYMENT}"));
     assert_eq!((&committed["sealed"], &committed["sealed_for"]), (&json!(false), &Value::Null), "{committed}");
+
+    // A wallet that was made from a URI signs, too.
+    let hotkeys = place.folder.path().join("wallets/uri/hotkeys");
+    fs::create_dir_all(&hotkeys).unwrap();
+    let key = json!({ "cryptoType": 1, "privateKey": format!("0x{ALICE_EXPANDED}"), "ss58Address": ALICE });
+    secret_file(&hotkeys.join("first"), &key.to_string());
+    let wallet = ["--wallet-path", &place.wallets, "--wallet-name", "uri", "--hotkey-name", "first"];
+    let expanded = json_of(place.command(&[&COMMIT[..], &["--deployment-id", DEPLOYMENT, "--json"], &wallet].concat()));
+    assert_eq!(expanded["hotkey"], ALICE, "{expanded}");
 
     // For people: what is sent on stderr, what came of it on stdout.
     let output = place.as_alice(&[&COMMIT[..], &["--endpoint", "grpc://127.0.0.1:9000"]].concat()).output().unwrap();
@@ -261,6 +277,10 @@ fn what_cannot_be_committed_is_refused_with_what_to_do() {
         1,
         &["64 hex digits or a mnemonic"],
     );
+    for secret in [format!("0x{BOB_SEED}"), BOB_SEED.to_owned(), CHARLIE_PHRASE.to_owned()] {
+        let mistaken = place.command(&[&plain[..], &["--hotkey-seed-file", &secret]].concat());
+        assert_refused(mistaken, 1, &["looks like a key", "64 hex digits or a mnemonic"]);
+    }
     let away =
         [&plain[..], &["--netuid", "1", "--network", "ws://127.0.0.1:1", "--hotkey-seed-file", &place.bob]].concat();
     assert_refused(kinitro(Path::new("/"), &away), 1, &["ws://127.0.0.1:1 cannot be reached"]);
@@ -284,10 +304,20 @@ fn bad_usage_of_the_miners_commands_ends_with_2() {
         ([&on[..], &["--deployment-id", "mine"]].concat(), "mine"),
         ([&on[..], &["--deployment-id", DEPLOYMENT, "--encrypt", "--backend-hotkey", bad]].concat(), "checksum"),
         (
-            [&on[..], &["--deployment-id", DEPLOYMENT, "--backend-hotkey", ALICE, "--backend-public-key", "00"]]
-                .concat(),
-            "--backend-hotkey",
+            [
+                &on[..],
+                &["--deployment-id", DEPLOYMENT, "--encrypt", "--backend-hotkey", ALICE, "--backend-public-key", "00"],
+            ]
+            .concat(),
+            "cannot be used with",
         ),
+        // A seal that was asked for and forgotten would be a plain commitment for everybody to read.
+        ([&on[..], &["--deployment-id", DEPLOYMENT, "--backend-hotkey", ALICE]].concat(), "--encrypt"),
+        ([&on[..], &["--deployment-id", DEPLOYMENT, "--backend-public-key", &"09".repeat(32)]].concat(), "--encrypt"),
+        ([&on[..], &["--deployment-id", DEPLOYMENT, "--sealed-form", "bound"]].concat(), "--encrypt"),
+        ([&on[..], &["--endpoint", "http://h", "--backend-hotkey", ALICE]].concat(), "--backend-hotkey"),
+        ([&on[..], &["--endpoint", "http://h", "--backend-public-key", "00"]].concat(), "--backend-public-key"),
+        ([&on[..], &["--endpoint", "http://h", "--sealed-form", "open"]].concat(), "--sealed-form"),
         ([&on[..], &["--deployment-id", DEPLOYMENT, "--sealed-form", "shut"]].concat(), "bound"),
         (
             [&on[..], &["--deployment-id", DEPLOYMENT, "--hotkey-seed-file", "f", "--wallet-name", "w"]].concat(),
@@ -304,28 +334,25 @@ fn bad_usage_of_the_miners_commands_ends_with_2() {
 }
 
 #[test]
-fn a_secret_is_in_no_argument_while_the_command_runs() {
-    // A chain that makes no block: the command waits for its transaction until it is killed.
-    let place = Place::new(&["--block-ms", "0", "--control"]);
-    let arguments = [&COMMIT[..], &["--deployment-id", DEPLOYMENT]].concat();
-    let mut command = place.command(&arguments);
-    command.env("KINITRO_HOTKEY_SEED", ALICE_SEED).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().unwrap();
-    // It says what it commits right before it sends it.
-    let mut said = String::new();
-    let mut stderr = std::io::BufReader::new(child.stderr.take().unwrap());
-    while !said.contains("committing") {
-        assert_ne!(std::io::BufRead::read_line(&mut stderr, &mut said).unwrap(), 0, "it ended: {said}");
-    }
-    let pid = i32::try_from(child.id()).unwrap();
-    let family: Vec<i32> = support::up::descendants(pid).iter().map(|process| process.pid).chain([pid]).collect();
-    for pid in family {
-        let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap();
-        let line = String::from_utf8_lossy(&line).into_owned();
-        assert!(line.contains("user/policy"), "{line}");
-        assert_no_secret(&line);
-    }
-    child.kill().unwrap();
-    child.wait().unwrap();
-    assert_no_secret(&said);
+fn a_commitment_that_is_not_sealed_although_a_key_is_at_hand_is_warned_about() {
+    let place = Place::new(&["--block-ms", "50"]);
+    let plain = [&COMMIT[..], &["--deployment-id", DEPLOYMENT]].concat();
+    let mut with_variable = place.as_alice(&plain);
+    // An empty variable is none.
+    with_variable.env("KINITRO_BACKEND_PUBLIC_KEY", "09".repeat(32)).env("KINITRO_BACKEND_HOTKEY", "");
+    let output = with_variable.output().unwrap();
+    assert!(output.status.success(), "{}", text(&output));
+    let said = text(&output);
+    assert!(said.contains("warning: KINITRO_BACKEND_PUBLIC_KEY is set") && said.contains("--encrypt"), "{said}");
+    assert!(!said.contains("KINITRO_BACKEND_HOTKEY"), "{said}");
+    let without = place.as_alice(&plain).output().unwrap();
+    assert!(without.status.success() && !text(&without).contains("warning"), "{}", text(&without));
+
+    // Whoever fetches the key may have an empty variable, too.
+    let mut fetch = place.command(&["crypto", "fetch-public-key"]);
+    fetch.env("KINITRO_BACKEND_HOTKEY", "");
+    assert_refused(fetch, 2, &["were not provided", "--backend-hotkey"]);
+    let mut fetch = place.command(&["crypto", "fetch-public-key", "--backend-hotkey", BOB]);
+    fetch.env("KINITRO_BACKEND_HOTKEY", "").env("KINITRO_CONFIG", "");
+    assert_refused(fetch, 1, &["no public key"]);
 }

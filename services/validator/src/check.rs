@@ -90,7 +90,8 @@ impl Refusal {
 }
 
 /// Weights that make sense by themselves.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Published {
     /// The block at which the miners were read.
     pub block: BlockNumber,
@@ -103,7 +104,8 @@ pub struct Published {
 }
 
 /// One uid's weight.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Share {
     /// The place.
     pub uid: MinerUid,

@@ -5,6 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use kinitro_chain::Wallet;
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 use url::Url;
@@ -107,11 +108,8 @@ impl Config {
         if self.hotkey_seed.is_some() && self.hotkey_seed_file.is_some() {
             return Err("hotkey_seed and hotkey_seed_file are both set: keep one of them".to_owned());
         }
-        for (field, name) in [("wallet_name", &self.wallet_name), ("hotkey_name", &self.hotkey_name)] {
-            let plain = !name.is_empty() && !name.contains(['/', '\\', '\0']) && name != "." && name != "..";
-            if !plain {
-                return Err(format!("{field} is {name:?}: give the name of a file, without slashes"));
-            }
+        if self.hotkey_seed.is_none() && self.hotkey_seed_file.is_none() {
+            self.wallet().check().map_err(|error| format!("wallet_name or hotkey_name cannot be used: {error}"))?;
         }
         for (field, seconds, most) in [
             ("poll_interval_seconds", self.poll_interval_seconds, 3600),
@@ -133,6 +131,12 @@ impl Config {
                 .to_owned());
         }
         Ok(())
+    }
+
+    /// The wallet that the hotkey is in, when no seed is given.
+    pub(crate) fn wallet(&self) -> Wallet {
+        let (path, name, hotkey) = (self.wallet_path.clone(), self.wallet_name.clone(), self.hotkey_name.clone());
+        Wallet { path, name, hotkey }
     }
 
     /// Where the newest weights are.

@@ -22,9 +22,16 @@ pub struct Terms {
     /// The largest share of one uid, of 65535.
     pub max_weight_limit: u16,
     /// Weights without an update for so many blocks count no more.
-    pub activity_cutoff: u16,
+    pub activity_cutoff: u64,
     /// Weights are committed hidden and revealed later.
     pub commit_reveal: bool,
+}
+
+impl Terms {
+    /// How long a vector of weights must be at least. Zeros count.
+    pub fn least(&self) -> usize {
+        usize::from(self.min_allowed_weights.min(self.neurons))
+    }
 }
 
 /// What the chain says about the hotkey.
@@ -45,9 +52,11 @@ pub struct Standing {
 pub struct Situation<'a> {
     /// The finalized head, so the block of a transaction is later.
     pub now: BlockNumber,
-    /// What is to be on the chain; ascending, the largest 65535.
+    /// What is to be on the chain; ascending, the largest 65535, none 0.
     pub wanted: &'a [(MinerUid, u16)],
-    /// What is on the chain.
+    /// How many zeros could make it longer.
+    pub zeros: usize,
+    /// What is on the chain, without zeros.
     pub on_chain: &'a [(MinerUid, u16)],
     /// What this validator set or committed last, and at which block.
     pub last_set: Option<(BlockNumber, &'a [(MinerUid, u16)])>,
@@ -55,9 +64,9 @@ pub struct Situation<'a> {
     pub terms: Terms,
     /// The hotkey; `None` when it is not registered.
     pub standing: Option<Standing>,
-    /// The setting.
+    /// After how many blocks unchanged weights are set again, when that is set.
     pub refresh_blocks: Option<u64>,
-    /// The setting.
+    /// The version key that is sent, when that is set.
     pub version_key: Option<u64>,
 }
 
@@ -111,7 +120,7 @@ pub fn decide(situation: &Situation<'_>) -> Decision {
 
 /// After how many blocks unchanged weights are set again. A setting that would let them go stale gives way to the default.
 pub fn refresh_blocks(terms: &Terms, configured: Option<u64>) -> u64 {
-    let cutoff = u64::from(terms.activity_cutoff);
+    let cutoff = terms.activity_cutoff;
     let refresh = configured.filter(|blocks| *blocks < cutoff).unwrap_or(cutoff / 2);
     refresh.max(terms.rate_limit)
 }
@@ -124,12 +133,16 @@ fn allowed(situation: &Situation<'_>) -> Result<Standing, Obstacle> {
     if let Some(sent) = situation.version_key.filter(|sent| *sent < terms.version) {
         return Err(Obstacle::VersionKey { asked: terms.version, sent });
     }
+    // Who weights itself alone needs neither permit nor company (the runtime's own exemption).
+    if matches!(wanted, [(uid, _)] if *uid == standing.uid) {
+        return Ok(standing);
+    }
     if !standing.permit && !standing.owner {
         return Err(Obstacle::NoPermit);
     }
-    let least = usize::from(terms.min_allowed_weights.min(terms.neurons));
-    if wanted.len() < least {
-        return Err(Obstacle::TooFewWeights { weights: wanted.len(), least });
+    let (least, longest) = (terms.least(), wanted.len() + situation.zeros);
+    if longest < least {
+        return Err(Obstacle::TooFewWeights { weights: longest, least });
     }
     let sum: u64 = wanted.iter().map(|(_, value)| u64::from(*value)).sum();
     let largest = wanted.iter().max_by_key(|(_, value)| *value);
@@ -148,6 +161,8 @@ mod tests {
 
     const NEW: &[(MinerUid, u16)] = &[(MinerUid(1), 65535), (MinerUid(2), 32768)];
     const OLD: &[(MinerUid, u16)] = &[(MinerUid(1), 65535)];
+    /// The validator's own uid alone.
+    const OWN: &[(MinerUid, u16)] = &[(MinerUid(0), 65535)];
 
     const TERMS: Terms = Terms {
         neurons: 8,
@@ -164,6 +179,7 @@ mod tests {
     const SITUATION: Situation<'static> = Situation {
         now: BlockNumber(2000),
         wanted: NEW,
+        zeros: 0,
         on_chain: OLD,
         last_set: None,
         terms: TERMS,
@@ -256,10 +272,22 @@ mod tests {
         add(Obstacle::TooFewWeights { weights: 2, least: 3 }, |now| now.terms.min_allowed_weights = 3);
         add(Obstacle::TooFewWeights { weights: 2, least: 8 }, |now| now.terms.min_allowed_weights = 1024);
         add(Obstacle::WeightTooLarge { uid: MinerUid(1), limit: 43689 }, |now| now.terms.max_weight_limit = 43689);
+        add(Obstacle::TooFewWeights { weights: 3, least: 4 }, |now| {
+            (now.terms.min_allowed_weights, now.zeros) = (4, 1);
+        });
+        // Another one's uid alone is no exemption.
+        add(Obstacle::NoPermit, |now| {
+            (now.wanted, now.standing) = (OWN, Some(Standing { uid: MinerUid(2), permit: false, ..STANDING }));
+        });
         for (obstacle, situation) in without {
             assert_eq!(decide(&situation), Decision::Refuse(obstacle));
         }
-        let allowed: [fn(&mut Situation<'static>); 4] = [
+        let allowed: [fn(&mut Situation<'static>); 6] = [
+            |now| (now.terms.min_allowed_weights, now.zeros) = (3, 1),
+            |now| {
+                (now.wanted, now.standing) = (OWN, Some(Standing { uid: MinerUid(0), permit: false, ..STANDING }));
+                (now.terms.min_allowed_weights, now.terms.max_weight_limit) = (8, 1);
+            },
             |now| now.terms.max_weight_limit = 43690,
             |now| (now.terms.min_allowed_weights, now.terms.neurons) = (1024, 2),
             |now| (now.terms.version, now.version_key) = (8, Some(8)),

@@ -9,13 +9,18 @@ use kinitro_chain::Neuron;
 use kinitro_domain::{Hotkey, MinerUid};
 use kinitro_pareto::scale;
 
-use crate::{Obstacle, check::Published};
+use crate::{
+    Obstacle,
+    check::{Published, Share},
+};
 
 /// What is to be on the chain.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Fitted {
     /// Ascending by uid; the largest value is 65535, none is 0.
     pub weights: Vec<(MinerUid, u16)>,
+    /// Who was scored, is still there, and has no weight; ascending. With a weight of zero they make a vector longer.
+    pub without: Vec<MinerUid>,
     /// Whose weight was dropped.
     pub dropped: Vec<Dropped>,
 }
@@ -39,31 +44,53 @@ pub fn fit(published: &Published, neurons: &[Neuron], owner: Option<&Hotkey>) ->
     if let Some(uid) = published.burn_uid {
         let holder = holders.get(&uid).copied();
         return match holder.is_some() && holder == owner {
-            true => Ok(Fitted { weights: vec![(uid, u16::MAX)], dropped: Vec::new() }),
+            true => {
+                let burnt = (uid, u16::MAX);
+                let without = published.shares.iter().filter(|share| share.uid != uid && is_there(share, &holders));
+                let without = without.map(|share| share.uid).collect();
+                Ok(Fitted { weights: vec![burnt], without, dropped: Vec::new() })
+            }
             false => Err(Obstacle::BurnUidIsNotTheOwner { uid, holder: holder.cloned() }),
         };
     }
     let (mut uids, mut weights, mut dropped) = (Vec::new(), Vec::new(), Vec::new());
-    for share in published.shares.iter().filter(|share| share.weight > 0.0) {
+    for share in &published.shares {
         let (uid, weight) = (share.uid, share.weight);
         // Every share but the burn uid's has a hotkey, or `check` would have refused it.
         let Some(scored) = &share.hotkey else { continue };
-        let holder = holders.get(&uid).copied();
-        if holder == Some(scored) {
+        if is_there(share, &holders) {
             uids.push(uid);
             weights.push(weight);
-        } else {
-            dropped.push(Dropped { uid, weight, scored: scored.clone(), holder: holder.cloned() });
+        } else if weight > 0.0 {
+            let holder = holders.get(&uid).copied().cloned();
+            dropped.push(Dropped { uid, weight, scored: scored.clone(), holder });
         }
     }
     let total: f64 = weights.iter().sum();
-    weights.iter_mut().for_each(|weight| *weight /= total);
-    let scaled = uids.into_iter().zip(scale(&weights)).filter(|(_, value)| *value > 0);
-    let weights: Vec<_> = scaled.collect();
-    if weights.is_empty() {
+    if total <= 0.0 {
         return Err(Obstacle::NothingLeft { scored: dropped.len() });
     }
-    Ok(Fitted { weights, dropped })
+    weights.iter_mut().for_each(|weight| *weight /= total);
+    let (without, weights): (Vec<_>, Vec<_>) =
+        uids.into_iter().zip(scale(&weights)).partition(|(_, value)| *value == 0);
+    let without = without.into_iter().map(|(uid, _)| uid).collect();
+    Ok(Fitted { weights, without, dropped })
+}
+
+/// Whether the one who was scored is still at the place.
+fn is_there(share: &Share, holders: &BTreeMap<MinerUid, &Hotkey>) -> bool {
+    share.hotkey.is_some() && share.hotkey.as_ref() == holders.get(&share.uid).copied()
+}
+
+impl Fitted {
+    /// The weights, with as many zeros as a vector of `least` needs; fewer when nobody is left to get one.
+    pub fn padded(&self, least: usize) -> Vec<(MinerUid, u16)> {
+        let missing = least.saturating_sub(self.weights.len());
+        let mut padded = self.weights.clone();
+        padded.extend(self.without.iter().take(missing).map(|uid| (*uid, 0)));
+        padded.sort_unstable();
+        padded
+    }
 }
 
 #[cfg(test)]
@@ -73,7 +100,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::check::{Share, tests::published};
+    use crate::check::tests::published;
 
     const ELSEWHERE: &str = "5DAAnrj7VHTznn2AWBemMuyBwZWs6FNFjdyVXUeYum3PTXFy";
 
@@ -104,6 +131,21 @@ mod tests {
         assert_eq!(fitted.weights, [(MinerUid(2), 24109), (MinerUid(10), 65535)]);
         let [dropped] = &fitted.dropped[..] else { panic!("{:?}", fitted.dropped) };
         assert_eq!((dropped.uid, dropped.holder.clone()), (MinerUid(9), Some(hotkey(ELSEWHERE))));
+    }
+
+    #[test]
+    fn zeros_make_a_vector_longer_only_as_far_as_needed_and_only_for_those_who_are_there() {
+        let mut published = published();
+        published.shares[0].weight = 0.0;
+        let neurons = unchanged(&published);
+        let fitted = fit(&published, &neurons, None).unwrap();
+        let open = vec![(MinerUid(9), 65535), (MinerUid(10), 8869)];
+        assert_eq!((&fitted.weights, &fitted.without[..]), (&open, &[MinerUid(2)][..]));
+        assert_eq!((fitted.padded(0), fitted.padded(2)), (open.clone(), open.clone()));
+        let longer = vec![(MinerUid(2), 0), (MinerUid(9), 65535), (MinerUid(10), 8869)];
+        assert_eq!((fitted.padded(3), fitted.padded(99)), (longer.clone(), longer));
+        let fitted = fit(&published, &neurons[1..], None).unwrap();
+        assert_eq!((fitted.padded(3), fitted.dropped), (open, Vec::new()));
     }
 
     #[test]

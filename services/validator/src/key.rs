@@ -1,6 +1,6 @@
 //! The hotkey's key: from a wallet, or from a secret that a container is given.
 
-use kinitro_chain::{Signer, Wallet};
+use kinitro_chain::Signer;
 use zeroize::Zeroizing;
 
 use crate::{Config, Error};
@@ -13,7 +13,5 @@ pub fn signer(config: &mut Config) -> Result<Signer, Error> {
     if let Some(path) = &config.hotkey_seed_file {
         return Ok(Signer::from_file(path)?);
     }
-    let Config { wallet_path, wallet_name, hotkey_name, .. } = config;
-    let wallet = Wallet { path: wallet_path.clone(), name: wallet_name.clone(), hotkey: hotkey_name.clone() };
-    Ok(wallet.signer()?)
+    Ok(config.wallet().signer()?)
 }

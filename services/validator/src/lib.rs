@@ -1,8 +1,9 @@
 //! The validator: polls the backend for weights, checks them, and sets them on the chain.
 //!
-//! A round asks the backend ([`backend`]), checks what it says ([`document`], [`check`]), looks at the chain at its finalized head
-//! ([`validator`]), leaves out whoever is no longer at the uid that was scored ([`fit`]), decides ([`decide`]) and sends ([`send`]), sealed where the subnet
-//! hides weights ([`seal`]).
+//! A round ([`validator`]) asks the backend ([`backend`]), checks what it says ([`document`], [`check`], [`accept`]), looks at the
+//! chain at its finalized head ([`view`]), leaves out whoever is no longer at the uid that was scored ([`fit`]), decides ([`decide`])
+//! and sends ([`send`]), sealed where the subnet hides weights ([`seal`]). Afterwards it compares what the chain shows ([`watch`]).
+//!
 //! Contracts that do not show in the types:
 //!
 //! - Nothing is sent before it is known what became of the last transaction. Its ticket is on disk before its first byte leaves
@@ -12,6 +13,7 @@
 //!   enough, and `/health` says what is wrong.
 //! - Only one process per hotkey, subnet and state folder runs. Against a second one elsewhere the chain's rate limit is all there is.
 
+mod accept;
 mod backend;
 mod check;
 mod config;
@@ -21,13 +23,18 @@ mod error;
 mod fit;
 mod health;
 mod key;
+mod memory;
 mod obstacle;
+mod progress;
+mod retry;
 mod seal;
 mod send;
 mod start;
 mod state;
 mod status;
 mod validator;
+mod view;
+mod watch;
 
 pub use check::Refusal;
 pub use config::Config;

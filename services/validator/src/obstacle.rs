@@ -25,7 +25,7 @@ pub enum Obstacle {
     },
     /// The subnet takes longer vectors only.
     #[error(
-        "only {weights} uids have a weight and the subnet asks for at least {least}: the subnet's owner has to lower min_allowed_weights"
+        "only {weights} of the scored uids are there and the subnet asks for at least {least}: the subnet's owner has to lower min_allowed_weights"
     )]
     TooFewWeights {
         /// How many there are.
@@ -58,7 +58,7 @@ pub enum Obstacle {
         /// Who is there.
         holder: Option<Hotkey>,
     },
-    /// Another mechanism than the subnet has.
+    /// The subnet takes sealed weights only, and none can be made: of another version, or for an epoch that never comes.
     #[error("the subnet hides weights by commit-reveal, which is not possible here ({0})")]
     CommitReveal(String),
 }

@@ -1,31 +1,27 @@
 //! Weights on a subnet that hides them until later (commit-reveal).
 //!
 //! They are committed sealed for a round of the chain's beacon, and the chain opens them by itself in a later epoch. Until then the
-//! chain shows the old ones, and what was committed cannot be read back. So the memory on disk knows what was committed, and whether
-//! the chain showed just that is checked when the time has come.
+//! chain shows the old ones, and what was committed cannot be read back. So the memory on disk knows what was committed, and
+//! [`watch`](crate::watch) checks when the time has come whether the chain showed just that.
 //!
-//! Time is the chain's: the time of its newest block, and what its last blocks took.
+//! Time is the chain's: the time of its newest block, and what its last blocks took, but no more than blocks take when nothing is
+//! wrong. Weights whose round comes too early wait for their epoch; weights whose round comes too late are lost.
 
 use std::time::Duration;
 
 use kinitro_chain::{BlockClock, Call, ChainError, RevealError, WeightsPayload, account_of};
-use kinitro_domain::{BlockNumber, MinerUid};
+use kinitro_domain::BlockNumber;
 
 use crate::{
-    Error, Obstacle,
-    check::Published,
-    fit::Fitted,
-    send::message,
-    state::Reveal,
-    status::Area,
-    validator::{Validator, View},
+    Error, Obstacle, check::Published, fit::Fitted, memory::Reveal, send::message, status::Area, validator::Validator,
+    view::View,
 };
 
 /// The only format of sealed weights that is known here; the chain's since 2025.
 const COMMIT_REVEAL_VERSION: u16 = 4;
 /// Over so many blocks the time from one to the next is measured.
-const MEASURED_BLOCKS: u64 = 20;
-/// The time between two blocks of a chain that is too young to be measured.
+const MEASURED_BLOCKS: u32 = 20;
+/// The time between two blocks of a chain that is in order.
 const BLOCK_TIME: Duration = Duration::from_secs(12);
 /// Blocks by which an epoch may be late.
 const LATE_BLOCKS: u64 = 20;
@@ -39,7 +35,7 @@ impl Validator {
         published: &Published,
         fitted: Fitted,
     ) -> Result<(), Error> {
-        let (commit, reveal) = match self.seal(view, &fitted.weights).await? {
+        let (commit, mut reveal) = match self.seal(view, &fitted).await? {
             Ok(sealed) => sealed,
             Err(reason) => {
                 let obstacle = Obstacle::CommitReveal(reason);
@@ -47,6 +43,9 @@ impl Validator {
                 return Ok(());
             }
         };
+        let memory = self.store.memory(genesis);
+        let mut due = memory.committed().map(|committed| &committed.message.weights);
+        reveal.shown_before = view.on_chain == fitted.weights || due.any(|weights| *weights == fitted.weights);
         let call = Call::CommitTimelockedWeights {
             netuid: self.config.netuid,
             mechanism: Some(self.config.mechanism).filter(|mechanism| *mechanism != 0),
@@ -58,7 +57,7 @@ impl Validator {
     }
 
     /// Seals weights for the epoch in which the chain will open them; or says why that is not possible.
-    async fn seal(&self, view: &View, weights: &[(MinerUid, u16)]) -> Result<Result<(Vec<u8>, Reveal), String>, Error> {
+    async fn seal(&self, view: &View, fitted: &Fitted) -> Result<Result<(Vec<u8>, Reveal), String>, Error> {
         let version = view.subnet.commit_reveal_version;
         if version != COMMIT_REVEAL_VERSION {
             return Ok(Err(format!(
@@ -72,6 +71,7 @@ impl Validator {
         let subnet = subnet.as_ref().unwrap_or(&view.subnet);
         let beacon = self.chain.beacon_at(head.hash).await?;
         let clock = self.clock(head.number.0, self.chain.time_at(head.hash).await?).await?;
+        let weights = fitted.padded(view.padded_length(fitted));
         let payload = WeightsPayload {
             hotkey: account_of(&self.signer.hotkey())?,
             uids: weights.iter().map(|(uid, _)| uid.0).collect(),
@@ -84,7 +84,7 @@ impl Validator {
             let round = schedule.reveal_round(head.number.0, period, &beacon, clock)?;
             // The transaction may get into a block of the epoch after this one, and is opened an epoch later then.
             let until = from.saturating_add(2 * (u64::from(subnet.tempo) + 1)).saturating_add(LATE_BLOCKS);
-            let reveal = Reveal { round, from: BlockNumber(from), until: BlockNumber(until) };
+            let reveal = Reveal { round, from: BlockNumber(from), until: BlockNumber(until), shown_before: false };
             Ok::<_, RevealError>((payload.seal(&beacon, round)?, reveal))
         };
         Ok(sealed().map_err(|error| error.to_string()))
@@ -92,7 +92,7 @@ impl Validator {
 
     /// The chain's time at its head, and the time that its last blocks took on average.
     async fn clock(&self, head: u64, now: Duration) -> Result<BlockClock, Error> {
-        let since = head.saturating_sub(MEASURED_BLOCKS);
+        let since = head.saturating_sub(MEASURED_BLOCKS.into());
         // The first block has no time.
         let earlier = match since {
             0 => None,
@@ -100,7 +100,7 @@ impl Validator {
         };
         let block_time = match earlier {
             Some(hash) => match self.chain.time_at(hash).await {
-                Ok(then) => now.saturating_sub(then) / u32::try_from(MEASURED_BLOCKS).unwrap_or(1),
+                Ok(then) => block_time(now.saturating_sub(then)),
                 Err(ChainError::Node { .. } | ChainError::BlockNotFound { .. }) => BLOCK_TIME,
                 Err(error) => return Err(error.into()),
             },
@@ -108,47 +108,11 @@ impl Validator {
         };
         Ok(BlockClock { now, block_time })
     }
-
-    /// Whether the chain showed what was committed.
-    pub(crate) fn watch_reveal(&mut self, genesis: &str, view: &View) -> Result<(), Error> {
-        let memory = self.store.memory(genesis);
-        let Some(last) = memory.last_set.filter(|last| last.revealed.is_none()) else { return Ok(()) };
-        let Some(reveal) = last.message.reveal else { return Ok(()) };
-        let Some(as_committed) = revealed(reveal, view.head.number, view.on_chain == last.message.weights) else {
-            return Ok(());
-        };
-        self.store.update(genesis, |memory| {
-            if let Some(last) = &mut memory.last_set {
-                last.revealed = Some(as_committed);
-            }
-        })?;
-        self.remember(genesis);
-        let outcome = if as_committed { "as_committed" } else { "otherwise" };
-        metrics::counter!("kinitro_validator_reveals_total", "outcome" => outcome).increment(1);
-        let (block, cycle) = (last.at, last.message.cycle_id);
-        if as_committed {
-            tracing::info!(%block, %cycle, "the chain revealed the weights as they were committed");
-            self.status.clear(Area::ReadBack);
-        } else {
-            let reason = format!(
-                "the weights that were committed in block {block} were not revealed up to block {}: \
-                 the subnet's epochs moved, or the beacon was late",
-                view.head.number
-            );
-            self.status.raise(Area::ReadBack, "reveal", reason);
-        }
-        Ok(())
-    }
 }
 
-/// Whether the weights were revealed as committed, once that is known. Equal weights before the reveal are older ones.
-fn revealed(reveal: Reveal, now: BlockNumber, equal: bool) -> Option<bool> {
-    match now {
-        now if now < reveal.from => None,
-        _ if equal => Some(true),
-        now if now <= reveal.until => None,
-        _ => Some(false),
-    }
+/// The time that one of the measured blocks took. Blocks that stood still for a while say nothing about the next ones.
+fn block_time(took: Duration) -> Duration {
+    (took / MEASURED_BLOCKS).min(BLOCK_TIME)
 }
 
 #[cfg(test)]
@@ -156,12 +120,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_reveal_is_judged_within_its_time() {
-        let reveal = Reveal { round: 1, from: BlockNumber(100), until: BlockNumber(200) };
-        let at = |now, equal| revealed(reveal, BlockNumber(now), equal);
-        assert_eq!(at(99, true), None, "these are the weights of before");
-        assert_eq!((at(99, false), at(100, false), at(200, false)), (None, None, None));
-        assert_eq!((at(100, true), at(200, true), at(201, true)), (Some(true), Some(true), Some(true)));
-        assert_eq!(at(201, false), Some(false));
+    fn a_gap_between_blocks_makes_the_next_ones_no_slower() {
+        assert_eq!(block_time(Duration::from_secs(20 * 12)), Duration::from_secs(12));
+        assert_eq!(block_time(Duration::from_secs(20 * 12 + 600)), Duration::from_secs(12));
+        assert_eq!(block_time(Duration::from_secs(5)), Duration::from_millis(250), "a chain with fast blocks");
     }
 }

@@ -10,9 +10,10 @@ use crate::{
     Error,
     check::Published,
     fit::Fitted,
-    state::{LastSet, Message, Pending, Reveal},
+    memory::{LastSet, Message, Pending, Reveal},
     status::Area,
-    validator::{Validator, View},
+    validator::Validator,
+    view::View,
 };
 
 impl Validator {
@@ -24,7 +25,8 @@ impl Validator {
         published: &Published,
         fitted: Fitted,
     ) -> Result<(), Error> {
-        let (netuid, mechanism, weights) = (self.config.netuid, self.config.mechanism, fitted.weights.clone());
+        let (netuid, mechanism) = (self.config.netuid, self.config.mechanism);
+        let weights = fitted.padded(view.padded_length(&fitted));
         let version_key = self.config.version_key.unwrap_or(view.subnet.weights_version);
         let call = match mechanism {
             0 => Call::SetWeights { netuid, weights, version_key },
@@ -45,7 +47,7 @@ impl Validator {
             Ok::<(), Error>(())
         };
         match self.chain.execute(&self.signer, &call, Wait::Finality, before).await {
-            Ok(receipt) => self.settled(genesis, receipt.block).await,
+            Ok(receipt) => self.settled(genesis, receipt.block),
             Err(error) => self.failed(genesis, error),
         }
     }
@@ -55,10 +57,23 @@ impl Validator {
         let Some(Pending { ticket, message }) = self.store.memory(genesis).pending else { return Ok(()) };
         self.status.doing(format!("finding out what became of transaction {}", ticket.hash));
         match self.chain.fate(&ticket, Wait::Finality).await {
-            Ok(Fate::Included(receipt)) => self.settled(genesis, receipt.block).await,
+            Ok(Fate::Included(receipt)) => self.settled(genesis, receipt.block),
             Ok(Fate::Failed(error)) => self.failed(genesis, error),
             Ok(Fate::NeverIncluded) => {
-                tracing::warn!(transaction = %ticket.hash, cycle = %message.cycle_id, "the transaction is in no block and never will be");
+                let (hash, cycle) = (ticket.hash, message.cycle_id);
+                let reason = format!(
+                    "the transaction {hash} with the weights of cycle {cycle} is in no block and never will be"
+                );
+                self.retry.failed();
+                self.status.raise(Area::Setting, "expired", reason);
+                self.forget(genesis)
+            }
+            // The signature covers the hash of the block that it was signed on, so the transaction is valid on that chain alone. Until
+            // its time is over, this node may just be on a wrong fork.
+            Err(error @ ChainError::OtherChain { number: 1.., .. })
+                if self.chain.finalized_head().await?.number > ticket.last_block =>
+            {
+                tracing::warn!(%error, transaction = %ticket.hash, "the chain was rolled back, the transaction can be in no block of it");
                 self.forget(genesis)
             }
             Err(error) if error.kind() == ErrorKind::Forgotten => self.infer(genesis, &error).await,
@@ -88,7 +103,7 @@ impl Validator {
     }
 
     /// The transaction is in a finalized block.
-    async fn settled(&mut self, genesis: &str, block: BlockRef) -> Result<(), Error> {
+    fn settled(&mut self, genesis: &str, block: BlockRef) -> Result<(), Error> {
         let Some(Pending { message, .. }) = self.store.memory(genesis).pending else { return Ok(()) };
         self.record(genesis, block.number)?;
         let hidden = message.reveal.is_some();
@@ -96,24 +111,13 @@ impl Validator {
         metrics::counter!("kinitro_validator_sets_total").increment(1);
         self.retry.succeeded();
         self.status.clear(Area::Setting);
-        if hidden {
-            return Ok(());
-        }
-        let Some(validator) = self.standing(block.hash).await? else { return Ok(()) };
-        if self.weights(block.hash, validator.uid).await? == message.weights {
-            self.status.clear(Area::ReadBack);
-        } else {
-            let reason =
-                format!("the weights in block {} are not those that were sent: see the chain's events", block.number);
-            self.status.raise(Area::ReadBack, "read_back", reason);
-        }
         Ok(())
     }
 
     fn record(&mut self, genesis: &str, at: BlockNumber) -> Result<(), Error> {
         self.store.update(genesis, |memory| {
             if let Some(Pending { message, .. }) = memory.pending.take() {
-                memory.last_set = Some(LastSet { at, message, revealed: None });
+                memory.set(LastSet { at, message, as_sent: None });
             }
         })?;
         self.remember(genesis);
@@ -142,11 +146,6 @@ impl Validator {
         self.retry.failed();
         match error.kind() {
             ErrorKind::Unreachable | ErrorKind::Node | ErrorKind::OtherChain => return Err(error.into()),
-            // Somebody else with this hotkey was faster. The chain says until when to wait.
-            ErrorKind::RateLimited => {
-                metrics::counter!("kinitro_validator_failures_total", "cause" => "rate_limited").increment(1);
-                tracing::warn!(%error, "the chain's rate limit came first");
-            }
             kind => {
                 self.status.raise(Area::Setting, cause(kind), error.to_string());
             }
@@ -162,6 +161,7 @@ pub(crate) fn message(published: &Published, fitted: Fitted, reveal: Option<Reve
 /// The label of the metric.
 fn cause(kind: ErrorKind) -> &'static str {
     match kind {
+        ErrorKind::RateLimited => "rate_limited",
         ErrorKind::NotRegistered => "not_registered",
         ErrorKind::NoPermit => "no_permit",
         ErrorKind::TooLittleStake => "too_little_stake",

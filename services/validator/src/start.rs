@@ -11,9 +11,11 @@ use crate::{
     Config, Error,
     backend::Backend,
     health, key,
+    progress::Progress,
+    retry::Retry,
     state::{Scope, Store},
     status::Status,
-    validator::{Retry, Validator},
+    validator::Validator,
 };
 
 /// Sets the validator up and lets it run on the supervisor. Neither the backend nor the chain need be there yet.
@@ -50,8 +52,11 @@ pub async fn start(mut config: Config, listener: Option<TcpListener>, supervisor
         });
     }
     let retry = Retry::new(Duration::from_secs(config.poll_interval_seconds));
+    // Some ten minutes with the default.
+    let progress = Progress::new(Duration::from_secs(config.unhealthy_after_seconds) / 3);
     let (latest, accepted, dropped) = (None, None, BTreeSet::new());
-    let validator = Validator { config, backend, chain, signer, store, status, latest, accepted, dropped, retry };
+    let validator =
+        Validator { config, backend, chain, signer, store, status, latest, accepted, dropped, retry, progress };
     let stop = supervisor.draining();
     supervisor.spawn("validator: set weights", async move {
         validator.run(stop).await;

@@ -1,9 +1,10 @@
 //! What a restart must know, in one file that is either the old or the new one.
 //!
-//! - Which weights were accepted last, so that a backend cannot take us back.
+//! - Which weights were accepted last, so that a backend cannot take us back, and what they are, so that they can be set again while the
+//!   backend is away.
 //! - The transaction that is on its way. Its ticket is on disk before the first byte leaves, so that whatever happens then, the next
 //!   start asks what became of it before it sends another.
-//! - What was set last.
+//! - What was set last, and what was committed hidden and not shown by the chain yet.
 //!
 //! The file is written beside itself, flushed, and renamed. A file that cannot be read is never replaced: it may know of a transaction
 //! that is on its way. A lock beside it keeps a second process with the same hotkey away; it ends with the process, however that ends.
@@ -16,14 +17,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use kinitro_chain::Ticket;
-use kinitro_domain::{BlockNumber, CycleId, Hotkey, MinerUid};
+use kinitro_domain::Hotkey;
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, check::Accepted};
+use crate::{Error, check::Published, memory::Memory};
 
 const VERSION: u32 = 1;
-/// Three vectors of a thousand uids, many times over.
+/// Some vectors of a thousand uids, many times over.
 const FILE_LIMIT: u64 = 16 * 1024 * 1024;
 
 /// Who sets weights where.
@@ -38,73 +38,23 @@ pub struct Scope {
     pub mechanism: u8,
 }
 
-/// What is known of one chain.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Memory {
-    /// The newest weights that were taken from the backend.
-    pub accepted: Option<Accepted>,
-    /// The transaction whose fate is open.
-    pub pending: Option<Pending>,
-    /// What was set or committed last.
-    pub last_set: Option<LastSet>,
-}
-
-/// What a transaction says.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Message {
-    /// Which evaluation it comes from.
-    pub block: BlockNumber,
-    /// Which evaluation it comes from.
-    pub cycle_id: CycleId,
-    /// The weights.
-    pub weights: Vec<(MinerUid, u16)>,
-    /// When they are committed hidden: how they are revealed.
-    pub reveal: Option<Reveal>,
-}
-
-/// How the chain opens hidden weights.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Reveal {
-    /// The round of the beacon whose signature opens them.
-    pub round: u64,
-    /// The first block at which the chain may show them.
-    pub from: BlockNumber,
-    /// The last block at which it may: when they are not shown then, they never are.
-    pub until: BlockNumber,
-}
-
-/// A transaction that was about to leave.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Pending {
-    /// How to find it.
-    pub ticket: Ticket,
-    /// What it says.
-    pub message: Message,
-}
-
-/// A transaction that is in a finalized block.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct LastSet {
-    /// The block.
-    pub at: BlockNumber,
-    /// What it says.
-    pub message: Message,
-    /// Hidden weights: whether the chain showed what was committed, once it is known.
-    pub revealed: Option<bool>,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Contents {
     version: u32,
     scope: Scope,
     /// By genesis hash.
     chains: BTreeMap<String, Memory>,
+    /// The newest weights that were accepted, of one chain only: they are much larger than the rest.
+    #[serde(default)]
+    weights: Option<Weights>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Weights {
+    genesis: String,
+    published: Published,
 }
 
 /// The file, and the lock on it.
@@ -126,7 +76,7 @@ impl Store {
                 return Err(unreadable(&path, "it is of another hotkey or subnet, so it was copied or renamed"));
             }
             Some(contents) => contents,
-            None => Contents { version: VERSION, scope, chains: BTreeMap::new() },
+            None => Contents { version: VERSION, scope, chains: BTreeMap::new(), weights: None },
         };
         Ok(Self { path, contents, _lock: lock })
     }
@@ -136,17 +86,30 @@ impl Store {
         self.contents.chains.get(genesis).cloned().unwrap_or_default()
     }
 
+    /// The weights that were accepted last on a chain, when they are still there and are those that the memory means.
+    pub fn accepted_weights(&self, genesis: &str) -> Option<Published> {
+        let known = self.memory(genesis).accepted?;
+        let weights = self.contents.weights.as_ref().filter(|weights| weights.genesis == genesis)?;
+        Some(weights.published.clone()).filter(|published| published.accepted() == known)
+    }
+
     /// Changes what is known of a chain, on disk first.
     pub fn update(&mut self, genesis: &str, change: impl FnOnce(&mut Memory)) -> Result<(), Error> {
-        let mut memory = self.memory(genesis);
-        change(&mut memory);
-        let before = self.contents.chains.insert(genesis.to_owned(), memory);
-        self.write().inspect_err(|_| {
-            match before {
-                Some(before) => self.contents.chains.insert(genesis.to_owned(), before),
-                None => self.contents.chains.remove(genesis),
-            };
+        self.write_with(|contents| change(contents.chains.entry(genesis.to_owned()).or_default()))
+    }
+
+    /// Weights were accepted on a chain; on disk first.
+    pub fn accept(&mut self, genesis: &str, published: &Published) -> Result<(), Error> {
+        self.write_with(|contents| {
+            contents.chains.entry(genesis.to_owned()).or_default().accepted = Some(published.accepted());
+            contents.weights = Some(Weights { genesis: genesis.to_owned(), published: published.clone() });
         })
+    }
+
+    fn write_with(&mut self, change: impl FnOnce(&mut Contents)) -> Result<(), Error> {
+        let before = self.contents.clone();
+        change(&mut self.contents);
+        self.write().inspect_err(|_| self.contents = before)
     }
 
     /// The file.
@@ -156,6 +119,9 @@ impl Store {
 
     fn write(&self) -> Result<(), Error> {
         let text = serde_json::to_vec_pretty(&self.contents).map_err(|error| unwritable(&self.path, &error))?;
+        if text.len() as u64 > FILE_LIMIT {
+            return Err(unwritable(&self.path, &"it would be too large to be read again"));
+        }
         let beside = self.path.with_extension("json.new");
         let written = (|| {
             let mut file = File::create(&beside)?;
@@ -169,9 +135,15 @@ impl Store {
 }
 
 fn create_private(folder: &Path) -> Result<(), Error> {
-    use std::os::unix::fs::DirBuilderExt as _;
+    use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
     let created = fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
-    created.map_err(|error| unwritable(folder, &error))
+    created.map_err(|error| unwritable(folder, &error))?;
+    let mode = fs::metadata(folder).map_err(|error| unwritable(folder, &error))?.permissions().mode();
+    if mode & 0o022 != 0 {
+        let (folder, mode) = (folder.display(), mode & 0o777);
+        tracing::warn!(%folder, mode = format!("{mode:o}"), "others may change the memory, and so what is set: chmod 700 it");
+    }
+    Ok(())
 }
 
 fn lock(path: &Path) -> Result<File, Error> {
@@ -220,7 +192,10 @@ fn unwritable(path: &Path, error: &dyn std::fmt::Display) -> Error {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
+    use kinitro_domain::{BlockNumber, CycleId};
+
     use super::*;
+    use crate::check::Accepted;
 
     fn scope() -> Scope {
         let hotkey = "5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY".to_owned().try_into().unwrap();
@@ -258,6 +233,23 @@ mod tests {
         fs::remove_dir(&beside).unwrap();
         drop(store);
         assert_eq!(Store::open(folder.path(), scope()).unwrap().memory("0x01").accepted, Some(accepted(5)));
+    }
+
+    #[test]
+    fn the_accepted_weights_come_back_as_they_were_and_on_their_chain_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut store = Store::open(folder.path(), scope()).unwrap();
+        let published = crate::check::tests::published();
+        store.accept("0x01", &published).unwrap();
+        drop(store);
+        let mut store = Store::open(folder.path(), scope()).unwrap();
+        assert_eq!(store.accepted_weights("0x01"), Some(published.clone()));
+        assert_eq!(store.accepted_weights("0x02"), None);
+        // Other weights than the ones that the memory means, as after an edit by hand.
+        store.update("0x01", |memory| memory.accepted = Some(accepted(5))).unwrap();
+        assert_eq!(store.accepted_weights("0x01"), None);
+        store.accept("0x02", &published).unwrap();
+        assert_eq!(store.memory("0x01").accepted, Some(accepted(5)));
     }
 
     #[test]

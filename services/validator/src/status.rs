@@ -10,7 +10,7 @@ use kinitro_domain::BlockNumber;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use crate::{check::Accepted, state::LastSet};
+use crate::{check::Accepted, memory::LastSet};
 
 /// Where something can be in the way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -21,8 +21,12 @@ pub enum Area {
     Weights,
     /// The chain cannot be read.
     Chain,
+    /// It does not go on: its finality stands still, or the node is behind.
+    Finality,
     /// The weights cannot be set.
     Setting,
+    /// They were set so long ago that they count no more.
+    Age,
     /// What is on the chain is not what was sent.
     ReadBack,
 }
@@ -33,7 +37,9 @@ impl Area {
             Self::Backend => "backend",
             Self::Weights => "weights",
             Self::Chain => "chain",
+            Self::Finality => "finality",
             Self::Setting => "setting",
+            Self::Age => "age",
             Self::ReadBack => "read_back",
         }
     }
@@ -72,18 +78,17 @@ impl Status {
         Self { identity, limit, round: Mutex::new(Instant::now()), seen: Mutex::new(seen) }
     }
 
-    /// Something is in the way. The reason may change; the time since when stays. True when it is new.
-    pub fn raise(&self, area: Area, cause: &'static str, reason: String) -> bool {
+    /// Something is in the way. The reason may change; the time since when stays.
+    pub fn raise(&self, area: Area, cause: &'static str, reason: String) {
         metrics::counter!("kinitro_validator_failures_total", "cause" => cause).increment(1);
         let mut seen = self.seen();
         let before = seen.troubles.remove(&area);
-        let fresh = before.as_ref().is_none_or(|before| before.reason != reason);
+        let told = before.as_ref().is_some_and(|before| before.reason == reason);
         let since = before.map_or_else(Instant::now, |before| before.since);
-        if fresh {
+        if !told {
             tracing::warn!(area = area.as_str(), cause, "{reason}");
         }
         seen.troubles.insert(area, Trouble { reason, since });
-        fresh
     }
 
     /// Nothing is in the way there any more.
@@ -151,7 +156,7 @@ impl Status {
             json!({
                 "block": last.at, "weights_block": last.message.block, "cycle_id": last.message.cycle_id,
                 "uids": last.message.weights.len(), "hidden": last.message.reveal.is_some(),
-                "revealed_as_committed": last.revealed,
+                "revealed_as_committed": last.message.reveal.and(last.as_sent),
             })
         });
         let age = seen.finalized.zip(seen.last_update).map(|(now, last)| now.0.saturating_sub(last.0));
@@ -189,9 +194,8 @@ mod tests {
         let status = Status::new(json!({}), LIMIT);
         assert!(status.report().0);
         let start = Instant::now();
-        assert!(status.raise(Area::Backend, "unreachable", "away".to_owned()));
-        assert!(!status.raise(Area::Backend, "unreachable", "away".to_owned()), "nothing new");
-        assert!(status.raise(Area::Backend, "unexpected", "500".to_owned()));
+        status.raise(Area::Backend, "unreachable", "away".to_owned());
+        status.raise(Area::Backend, "unexpected", "500".to_owned());
         assert!(status.report_at(start + LIMIT / 2).0);
         let raised = Instant::now();
         let (well, report) = status.report_at(raised + LIMIT);

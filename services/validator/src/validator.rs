@@ -5,25 +5,27 @@
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
-use kinitro_chain::{BlockHash, BlockRef, ChainClient, ErrorKind, Neuron, Signer};
+use kinitro_chain::{ChainClient, ErrorKind, Neuron, Signer};
 use kinitro_domain::{BlockNumber, MinerUid};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     Config, Error,
-    backend::{Answer, Backend},
-    check::{Published, follows, timely},
-    decide::{Decision, Situation, Standing, Terms, decide},
+    backend::Backend,
+    check::Published,
+    decide::{Decision, Situation, decide},
     fit::{Fitted, fit},
+    progress::{Lag, Progress},
+    retry::Retry,
     state::Store,
     status::{Area, Status},
+    view::View,
 };
 
 /// A transaction that is on its way may get into a finalized block within this time after the drain begins. What does not is settled by
 /// the next start.
 const GRACE: Duration = Duration::from_secs(15);
-const LONGEST_PAUSE: Duration = Duration::from_secs(600);
 
 /// Everything that the loop has.
 pub struct Validator {
@@ -41,57 +43,7 @@ pub struct Validator {
     pub(crate) dropped: BTreeSet<MinerUid>,
     /// After a failure, nothing is sent before.
     pub(crate) retry: Retry,
-}
-
-/// Back-off between failures.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Retry {
-    first: Duration,
-    pause: Duration,
-    not_before: Option<Instant>,
-}
-
-impl Retry {
-    pub(crate) fn new(first: Duration) -> Self {
-        Self { first, pause: first, not_before: None }
-    }
-
-    pub(crate) fn failed(&mut self) {
-        self.not_before = Some(Instant::now() + self.pause);
-        self.pause = (self.pause * 2).min(LONGEST_PAUSE);
-    }
-
-    pub(crate) fn succeeded(&mut self) {
-        *self = Self::new(self.first);
-    }
-
-    fn waits(&self) -> bool {
-        self.not_before.is_some_and(|at| Instant::now() < at)
-    }
-}
-
-/// What the chain says at its finalized head.
-pub(crate) struct View {
-    pub head: BlockRef,
-    pub subnet: kinitro_chain::Subnet,
-    pub standing: Option<Standing>,
-    pub on_chain: Vec<(MinerUid, u16)>,
-    pub neurons: Vec<Neuron>,
-}
-
-impl View {
-    pub fn terms(&self) -> Terms {
-        let subnet = &self.subnet;
-        Terms {
-            neurons: subnet.size,
-            rate_limit: subnet.weights_rate_limit,
-            version: subnet.weights_version,
-            min_allowed_weights: subnet.min_allowed_weights,
-            max_weight_limit: subnet.max_weight_limit,
-            activity_cutoff: subnet.activity_cutoff,
-            commit_reveal: subnet.commit_reveal,
-        }
-    }
+    pub(crate) progress: Progress,
 }
 
 impl Validator {
@@ -128,43 +80,20 @@ impl Validator {
                 };
                 self.status.raise(Area::Chain, cause, error.to_string());
             }
-            Err(error) => {
-                self.status.raise(Area::Setting, "state", error.to_string());
-            }
+            Err(error) => self.status.raise(Area::Setting, "state", error.to_string()),
         }
         self.status.round_ended();
-    }
-
-    async fn poll(&mut self) {
-        let answer = self.backend.poll().await;
-        let outcome = match &answer {
-            Ok(Answer::New(_)) => "new",
-            Ok(Answer::Unchanged) => "unchanged",
-            Ok(Answer::NoneYet) => "none_yet",
-            Err(fault) => fault.cause(),
-        };
-        metrics::counter!("kinitro_validator_backend_polls_total", "outcome" => outcome).increment(1);
-        match answer {
-            Ok(Answer::New(published)) => {
-                self.latest = Some(published);
-                self.status.clear(Area::Backend);
-            }
-            Ok(Answer::Unchanged) => self.status.clear(Area::Backend),
-            Ok(Answer::NoneYet) => {
-                let reason = "the backend answers 404: it has no weights yet, or the path in backend_url is wrong";
-                self.status.raise(Area::Backend, outcome, reason.to_owned());
-            }
-            Err(fault) => {
-                self.status.raise(Area::Backend, outcome, fault.to_string());
-            }
-        }
     }
 
     async fn look(&mut self, stop: &CancellationToken) -> Result<(), Error> {
         let genesis = self.chain.genesis_hash().await?.to_string();
         self.remember(&genesis);
+        if !self.goes_on(&genesis).await? {
+            return Ok(());
+        }
         self.settle(&genesis).await?;
-        let Some(view) = self.view().await? else {
+        let head = self.chain.finalized_head().await?;
+        let Some(view) = self.view(head).await? else {
             let netuid = self.config.netuid;
             self.status.raise(Area::Setting, "no_subnet", format!("the chain has no subnet {netuid}: check netuid"));
             return Ok(());
@@ -177,30 +106,96 @@ impl Validator {
             return Ok(());
         }
         self.status.saw_chain(view.head.number, view.standing.map(|standing| standing.last_update));
-        self.watch_reveal(&genesis, &view)?;
+        self.watch(&genesis, &view)?;
         let Some(published) = self.accept(&genesis, view.head.number)? else { return Ok(()) };
-        let fitted = match fit(&published, &view.neurons, view.subnet.owner_hotkey.as_ref()) {
+        let Some((_, decision)) = self.decide(&genesis, &view, &published, &view.neurons) else { return Ok(()) };
+        match decision {
+            Decision::Set | Decision::Commit if stop.is_cancelled() => return Ok(()),
+            Decision::Set | Decision::Commit if self.retry.waits() => {
+                self.status.doing("waiting a while after a failure, then it is tried again");
+                return Ok(());
+            }
+            Decision::Set | Decision::Commit => {}
+            other => {
+                self.tell(other);
+                return Ok(());
+            }
+        }
+        // A transaction gets into a block some blocks above the finalized head, and a uid may have changed hands in between.
+        let neurons = self.steady_neurons(&view).await?;
+        match self.decide(&genesis, &view, &published, &neurons) {
+            Some((fitted, Decision::Set)) => self.set(&genesis, &view, &published, fitted).await,
+            Some((fitted, Decision::Commit)) => self.commit(&genesis, &view, &published, fitted).await,
+            Some((_, other)) => {
+                self.tell(other);
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Whether the node is at least where it was before. One whose finality stands still is told about and believed.
+    async fn goes_on(&mut self, genesis: &str) -> Result<bool, Error> {
+        let head = self.chain.finalized_head().await?.number;
+        let known = self.store.memory(genesis).last_set.map_or(BlockNumber(0), |last| last.at);
+        let lag = self.progress.saw(head, known);
+        match lag {
+            None => self.status.clear(Area::Finality),
+            Some(Lag::Behind { known }) => {
+                let reason = format!(
+                    "the chain is finalized up to {head} only, but was up to {known} before: the node lags behind, or the chain was \
+                     rolled back; nothing is set until it is there again"
+                );
+                self.status.raise(Area::Finality, "behind", reason);
+                self.status.doing("waiting for the node to catch up");
+            }
+            Some(Lag::Stalled(still)) => {
+                let minutes = still.as_secs() / 60;
+                let reason = format!(
+                    "the chain has been finalized up to {head} for {minutes} minutes: the node has no peers, or the network stands still"
+                );
+                self.status.raise(Area::Finality, "stalled", reason);
+            }
+        }
+        if lag.is_some() && self.progress.blames_connection() {
+            self.chain.drop_connection();
+        }
+        Ok(!matches!(lag, Some(Lag::Behind { .. })))
+    }
+
+    /// What to set among these neurons, and whether to. Nothing when that is impossible, which is told.
+    fn decide(
+        &mut self,
+        genesis: &str,
+        view: &View,
+        published: &Published,
+        neurons: &[Neuron],
+    ) -> Option<(Fitted, Decision)> {
+        let fitted = match fit(published, neurons, view.subnet.owner_hotkey.as_ref()) {
             Ok(fitted) => fitted,
             Err(obstacle) => {
                 self.status.raise(Area::Setting, obstacle.cause(), obstacle.to_string());
-                return Ok(());
+                return None;
             }
         };
         self.tell_dropped(&fitted);
-        let memory = self.store.memory(&genesis);
-        // Hidden weights that were not revealed are lost, so they count as never committed.
-        let last_set = memory.last_set.as_ref().filter(|last| last.revealed != Some(false));
-        let last_set = last_set.map(|last| (last.at, &last.message.weights[..]));
+        let last_set = self.store.memory(genesis).last_set.filter(|last| !last.is_lost());
         let decision = decide(&Situation {
             now: view.head.number,
             wanted: &fitted.weights,
+            zeros: fitted.without.len(),
             on_chain: &view.on_chain,
-            last_set,
+            last_set: last_set.as_ref().map(|last| (last.at, &last.message.weights[..])),
             terms: view.terms(),
             standing: view.standing,
             refresh_blocks: self.config.refresh_blocks,
             version_key: self.config.version_key,
         });
+        Some((fitted, decision))
+    }
+
+    /// Shows a decision to do nothing now.
+    fn tell(&self, decision: Decision) {
         match decision {
             Decision::Nothing { until } => {
                 self.status.clear(Area::Setting);
@@ -214,79 +209,8 @@ impl Validator {
                 self.status.raise(Area::Setting, obstacle.cause(), obstacle.to_string());
                 self.status.doing("waiting until weights can be set");
             }
-            Decision::Set | Decision::Commit if stop.is_cancelled() || self.retry.waits() => {}
-            Decision::Set => self.set(&genesis, &view, &published, fitted).await?,
-            Decision::Commit => self.commit(&genesis, &view, &published, fitted).await?,
+            Decision::Set | Decision::Commit => {}
         }
-        Ok(())
-    }
-
-    /// Reads everything at one block, so that it fits together.
-    async fn view(&self) -> Result<Option<View>, Error> {
-        let (chain, netuid) = (&self.chain, self.config.netuid);
-        let head = chain.finalized_head().await?;
-        let Some(subnet) = chain.subnet_at(head.hash, netuid).await? else { return Ok(None) };
-        let hotkey = self.signer.hotkey();
-        let (mut standing, mut on_chain) = (None, Vec::new());
-        if let Some(validator) = self.standing(head.hash).await? {
-            on_chain = self.weights(head.hash, validator.uid).await?;
-            standing = Some(Standing {
-                uid: validator.uid,
-                permit: validator.permit,
-                owner: subnet.owner_hotkey.as_ref() == Some(&hotkey),
-                last_update: validator.last_update,
-            });
-        }
-        let neurons = chain.neurons_at(head.hash, netuid).await?;
-        Ok(Some(View { head, subnet, standing, on_chain, neurons }))
-    }
-
-    /// The hotkey's standing; its last update is that of the mechanism.
-    pub(crate) async fn standing(&self, block: BlockHash) -> Result<Option<kinitro_chain::Validator>, Error> {
-        let Config { netuid, mechanism, .. } = self.config;
-        Ok(self.chain.mechanism_validator_at(block, netuid, mechanism, &self.signer.hotkey()).await?)
-    }
-
-    pub(crate) async fn weights(&self, block: BlockHash, uid: MinerUid) -> Result<Vec<(MinerUid, u16)>, Error> {
-        let mut weights =
-            self.chain.mechanism_weights_at(block, self.config.netuid, self.config.mechanism, uid).await?;
-        weights.sort_unstable();
-        Ok(weights)
-    }
-
-    /// The weights that may be set: the newest when they are in order, otherwise the last that were, while they are young enough.
-    fn accept(&mut self, genesis: &str, finalized: BlockNumber) -> Result<Option<Published>, Error> {
-        let limit = self.config.max_weights_age_blocks;
-        if let Some(latest) = &self.latest {
-            let known = self.store.memory(genesis).accepted;
-            match timely(latest.block, finalized, limit).and_then(|()| follows(latest, known.as_ref())) {
-                Ok(()) => {
-                    let accepted = latest.accepted();
-                    if known.as_ref() != Some(&accepted) {
-                        tracing::info!(block = %latest.block, cycle = %latest.cycle_id, miners = latest.shares.len(), "accepted new weights");
-                        self.store.update(genesis, |memory| memory.accepted = Some(accepted))?;
-                        self.remember(genesis);
-                    }
-                    self.accepted = Some(latest.clone());
-                    self.status.clear(Area::Weights);
-                }
-                Err(refusal) => {
-                    let reason = format!("the backend's weights are refused: {refusal}");
-                    self.status.raise(Area::Weights, refusal.cause(), reason);
-                }
-            }
-        }
-        Ok(self.accepted.clone().filter(|accepted| timely(accepted.block, finalized, limit).is_ok()))
-    }
-
-    fn tell_dropped(&mut self, fitted: &Fitted) {
-        for dropped in fitted.dropped.iter().filter(|dropped| !self.dropped.contains(&dropped.uid)) {
-            metrics::counter!("kinitro_validator_dropped_uids_total").increment(1);
-            let holder = dropped.holder.as_ref().map_or("nobody", |holder| holder.as_str());
-            let (uid, weight, scored) = (dropped.uid, dropped.weight, &dropped.scored);
-            tracing::warn!(%uid, weight, %scored, holder, "the uid changed hands, its weight goes to the others");
-        }
-        self.dropped = fitted.dropped.iter().map(|dropped| dropped.uid).collect();
     }
 
     /// Shows what is on disk.

@@ -121,6 +121,12 @@ fn check_endpoint(endpoint: &Endpoint) {
     let read: Endpoint = text.parse().unwrap();
     assert_eq!((read.url(), read.identity()), (text.clone(), endpoint.identity()));
     assert_eq!(endpoint.to_string().parse::<Endpoint>().as_ref(), Ok(endpoint));
+    // Percent signs make no other endpoint of it.
+    if let Some((host, path)) = rest.split_once('/') {
+        let respelt: String = path.bytes().map(|byte| format!("%{byte:02x}")).collect();
+        let respelt: Endpoint = format!("{scheme}://{host}//{respelt}").parse().unwrap();
+        assert!(respelt.identity() == endpoint.identity(), "{text}");
+    }
 
     // Whatever is let through without leave is no address of ours.
     let allowed = endpoint.check_address(false).is_ok();

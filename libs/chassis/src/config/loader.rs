@@ -18,7 +18,7 @@ use figment::{
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 
-use super::{ConfigError, environment::interpret, redact::is_secret};
+use super::{ConfigError, environment::interpret, redact::is_hidden};
 
 const ENVIRONMENT: &str = "the environment";
 const COMMAND_LINE: &str = "the command line";
@@ -240,7 +240,7 @@ impl ConfigLoader {
             let value = interpret::<C>(defaults, &field, text).map_err(|reason| ConfigError::InvalidValue {
                 origin: ENVIRONMENT.to_owned(),
                 key: name.clone(),
-                reason: if is_secret(&field) { "it is not of the right kind (not shown)".to_owned() } else { reason },
+                reason: if is_hidden(&field) { "it is not of the right kind (not shown)".to_owned() } else { reason },
             })?;
             fields.insert(field, self.layered(value)?);
         }
@@ -281,7 +281,7 @@ impl ConfigLoader {
             return ConfigError::Invalid { section: self.section, reason: error.to_string() };
         };
         let key = metadata.interpolate(error.profile.as_ref().unwrap_or(&Profile::Default), &error.path);
-        let secret = error.path.iter().any(|part| is_secret(part));
+        let secret = error.path.iter().any(|part| is_hidden(part));
         let reason = if secret { "it is not of the right kind (not shown)".to_owned() } else { error.kind.to_string() };
         ConfigError::InvalidValue { origin: metadata.name.to_string(), key, reason }
     }

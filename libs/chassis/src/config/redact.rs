@@ -1,20 +1,28 @@
 //! Secrets out of what is shown.
 
+use kinitro_domain::{NOT_SHOWN, looks_like_secret};
 use serde_json::Value;
 
 const HIDDEN: &str = "***";
 const SECRET: &[&str] = &["key", "secret", "password", "passphrase", "token", "mnemonic", "credential"];
 /// Where a secret is kept is no secret, and a public key is public, and so are its address and its name.
 const HARMLESS: &[&str] = &["_file", "_path", "public_key", "hotkey", "hotkey_name", "version_key"];
+/// Fields with a path; somebody may have put the secret itself there.
+const PLACES: &[&str] = &["_file", "_path", "_dir"];
 
-/// The same value with secrets replaced: those under a key that names one, and passwords inside URLs.
+/// The same value with secrets replaced: those under a key that names one, those in the place of a file's path, and passwords inside
+/// URLs.
 pub fn redacted(value: Value) -> Value {
     match value {
         Value::Object(fields) => Value::Object(
             fields
                 .into_iter()
                 .map(|(key, value)| {
-                    let shown = if is_secret(&key) { hide(value) } else { redacted(value) };
+                    let shown = match value {
+                        value if is_secret(&key) => hide(value),
+                        Value::String(text) if names_a_place(&key) && looks_like_secret(&text) => NOT_SHOWN.into(),
+                        value => redacted(value),
+                    };
                     (key, shown)
                 })
                 .collect(),
@@ -26,9 +34,20 @@ pub fn redacted(value: Value) -> Value {
 }
 
 /// Whether a field of this name holds a secret.
-pub(super) fn is_secret(key: &str) -> bool {
+fn is_secret(key: &str) -> bool {
     let key = key.to_ascii_lowercase();
     SECRET.iter().any(|word| key.contains(word)) && !HARMLESS.iter().any(|ending| key.ends_with(ending))
+}
+
+/// Whether a value of this field that cannot be read is not quoted: it is a secret, or stands where one may be by mistake.
+pub(super) fn is_hidden(key: &str) -> bool {
+    is_secret(key) || names_a_place(key)
+}
+
+/// Whether a field of this name holds a path.
+fn names_a_place(key: &str) -> bool {
+    let key = key.to_ascii_lowercase();
+    PLACES.iter().any(|ending| key.ends_with(ending))
 }
 
 /// What is not set is shown as not set; nothing else is shown, not even its length.
@@ -93,6 +112,19 @@ mod tests {
         assert_eq!(shown["nested"][0]["name"], "x");
         assert_eq!(shown["database_url"], "postgres://u:***@h:5432/d?sslmode=disable&password=***");
         assert_eq!(shown["redis_url"], "redis://:***@h/0");
+    }
+
+    #[test]
+    fn a_secret_in_the_place_of_a_file_is_hidden() {
+        let phrase = "bottom drive obey lake curtain smoke basket hold race lonely fit walk";
+        let shown = redacted(json!({
+            "backend_private_key_file": "07".repeat(32), "nested": { "HOTKEY_SEED_FILE": phrase, "wallet_path": phrase },
+            "public_key": "09".repeat(32), "wallet_path": "~/.bittensor/wallets",
+        }));
+        assert!(!shown.to_string().contains("0707") && !shown.to_string().contains("bottom"), "{shown}");
+        assert_eq!(shown["backend_private_key_file"], "(looks like a key, not a file; not shown)");
+        assert_eq!(shown["public_key"], "09".repeat(32));
+        assert_eq!(shown["wallet_path"], "~/.bittensor/wallets");
     }
 
     #[test]

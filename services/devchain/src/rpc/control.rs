@@ -1,7 +1,7 @@
-//! The control interface, `dev_*`: off unless configured. What changes the chain answers the number of the new head, what
-//! orders a fault answers `null`.
+//! The control interface, `dev_*`: off unless configured. What makes a block answers the number of the new head, what orders a
+//! fault or lets time pass answers `null`.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use jsonrpsee::types::{ErrorObjectOwned, Params};
 use serde_json::{Value as Json, json};
@@ -21,8 +21,11 @@ const STAKE_LIMIT: u64 = 21_000_000_000_000_000;
 
 type Method = fn(&Params<'_>, &Devchain) -> RpcResult<Json>;
 
+/// A year.
+const PASSING_LIMIT: Duration = Duration::from_secs(365 * 86_400);
+
 const METHODS: [(&str, Method); 11] = [
-    ("dev_advance", advance),
+    ("dev_passTime", pass_time),
     ("dev_reorg", reorganise),
     ("dev_register", register_hotkey),
     ("dev_setCommitmentRaw", set_commitment_raw),
@@ -39,6 +42,8 @@ pub(crate) fn register(methods: &mut Methods, devchain: &Devchain) {
     let served: BTreeSet<&str> = methods.0.method_names().chain(["rpc_methods"]).collect();
     let chain = devchain.clone();
     methods.call("dev_failNext", move |params, _, _| fail_next(params, &chain, &served));
+    let chain = devchain.clone();
+    methods.call_slowly("dev_advance", move |params, _, _| advance(params, &chain));
     for (name, run) in METHODS {
         let chain = devchain.clone();
         methods.call(name, move |params, _, _| run(params, &chain));
@@ -53,6 +58,17 @@ fn advance(params: &Params<'_>, devchain: &Devchain) -> RpcResult<Json> {
         return Err(invalid(format!("at most {ADVANCE_LIMIT} blocks are made at once")));
     }
     number(devchain.advance(blocks))
+}
+
+/// `(milliseconds)`: that much later than otherwise comes every block from now on.
+fn pass_time(params: &Params<'_>, devchain: &Devchain) -> RpcResult<Json> {
+    let (milliseconds,): (u64,) = positional(params, 1)?;
+    let time = Duration::from_millis(milliseconds);
+    if time > PASSING_LIMIT {
+        return Err(invalid(format!("at most {} ms pass at once", PASSING_LIMIT.as_millis())));
+    }
+    devchain.pass_time(time);
+    Ok(Json::Null)
 }
 
 /// `(depth)`.

@@ -50,12 +50,21 @@ impl Methods {
     /// A method that reads so much that it gets a thread of its own.
     pub(crate) fn read_slowly(&mut self, names: &[&'static str], answer: fn(&Params<'_>, &Chain) -> RpcResult<Json>) {
         for &name in names {
-            let registered = self.0.register_blocking_method(name, move |params, node, _| {
-                node.failure(name)?;
-                answer(&params, &node.chain)
-            });
-            registered.expect("every name is listed once");
+            self.call_slowly(name, move |params, node, _| answer(params, &node.chain));
         }
+    }
+
+    /// A method that works so long that it gets a thread of its own.
+    pub(crate) fn call_slowly(
+        &mut self,
+        name: &'static str,
+        answer: impl Fn(&Params<'_>, &Node, &Extensions) -> RpcResult<Json> + Clone + Send + Sync + 'static,
+    ) {
+        let registered = self.0.register_blocking_method(name, move |params, node, extensions| {
+            node.failure(name)?;
+            answer(&params, &node, &extensions)
+        });
+        registered.expect("every name is listed once");
     }
 
     pub(crate) fn call(

@@ -20,7 +20,7 @@ impl Execution<'_> {
     pub(super) fn reveal_weights(&mut self) -> Result<(), Error> {
         let netuid = self.netuid;
         let (now, period) = (self.commit_epoch(netuid)?, self.subnet_number("RevealPeriodEpochs", netuid)?);
-        let mechanisms = u8::try_from(self.subnet_number("MechanismCountCurrent", netuid)?).unwrap_or(u8::MAX);
+        let mechanisms = self.mechanisms(netuid)?;
         for mechanism in 0..mechanisms {
             let index = storage_index(netuid, mechanism);
             self.drop_overdue(index, now.saturating_sub(period))?;

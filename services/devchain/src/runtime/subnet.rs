@@ -30,16 +30,22 @@ impl Execution<'_> {
             Hyperparameter::WeightsRateLimit(blocks) => self.put_subnet("WeightsSetRateLimit", &number(*blocks)),
             Hyperparameter::CommitReveal(on) => self.put_subnet("CommitRevealWeightsEnabled", &Value::bool(*on)),
             Hyperparameter::MinAllowedWeights(least) => self.put_subnet("MinAllowedWeights", &number(*least)),
-            Hyperparameter::MaxWeightLimit(most) => self.put_subnet("MaxWeightsLimit", &number(*most)),
+            Hyperparameter::MaxWeightLimit(most) => self.put_subnet_if_known("MaxWeightsLimit", (*most).into()),
             Hyperparameter::WeightsVersion(version) => self.put_subnet("WeightsVersionKey", &number(*version)),
             Hyperparameter::StakeThreshold(stake) => {
                 self.state.put(self.meta, (SUBTENSOR, "StakeThreshold"), &[], &number(*stake))
             }
-            Hyperparameter::ActivityCutoff(blocks) => self.put_subnet("ActivityCutoff", &number(*blocks)),
+            Hyperparameter::ActivityCutoff(blocks) => self.put_subnet_if_known("ActivityCutoff", (*blocks).into()),
+            Hyperparameter::ActivityCutoffFactor(factor) => {
+                self.put_subnet_if_known("ActivityCutoffFactorMilli", (*factor).into())
+            }
             Hyperparameter::RevealPeriodEpochs(epochs) => self.put_subnet("RevealPeriodEpochs", &number(*epochs)),
+            Hyperparameter::CommitRevealVersion(version) => {
+                self.state.put(self.meta, (SUBTENSOR, "CommitRevealWeightsVersion"), &[], &number(*version))
+            }
             Hyperparameter::MaxAllowedUids(uids) => self.put_subnet("MaxAllowedUids", &number(*uids)),
             Hyperparameter::Mechanisms(count) if !(1..=16).contains(count) => Err(Error::Mechanisms { count: *count }),
-            Hyperparameter::Mechanisms(count) => self.put_subnet("MechanismCountCurrent", &number(*count)),
+            Hyperparameter::Mechanisms(count) => self.put_subnet_if_known("MechanismCountCurrent", (*count).into()),
             Hyperparameter::OwnerHotkey(hotkey) => self.set_owner(&public_key(hotkey)?),
         }
     }
@@ -88,8 +94,7 @@ impl Execution<'_> {
             self.put_in_list(name, netuid, uid, 0_u16)?;
         }
         self.put_in_list("Emission", netuid, uid, 0_u64)?;
-        let mechanisms = u8::try_from(self.subnet_number("MechanismCountCurrent", netuid)?).unwrap_or(u8::MAX);
-        for mechanism in 0..mechanisms {
+        for mechanism in 0..self.mechanisms(netuid)? {
             let index = storage_index(netuid, mechanism);
             self.put_in_list("Incentive", index, uid, 0_u16)?;
             self.put_last_update(index, uid)?;
@@ -152,6 +157,15 @@ impl Execution<'_> {
         }
         list[place] = value;
         self.state.put_as_is(self.meta, (SUBTENSOR, name), &[number(index)], &list)
+    }
+
+    /// How many mechanisms a subnet has: one in a runtime that knows none.
+    pub(super) fn mechanisms(&self, netuid: u16) -> Result<u8, Error> {
+        const ENTRY: &str = "MechanismCountCurrent";
+        if !self.meta.has(SUBTENSOR, ENTRY) {
+            return Ok(1);
+        }
+        Ok(u8::try_from(self.subnet_number(ENTRY, netuid)?).unwrap_or(u8::MAX))
     }
 
     /// A number that is stored for each subnet, or the metadata's default.

@@ -146,7 +146,7 @@ impl Execution<'_> {
     fn ensure_mechanism(&self, netuid: u16, mechanism: u8) -> Result<(), Stop> {
         let exists = self.state.contains(self.meta, (SUBTENSOR, "NetworksAdded"), &[number(netuid)])?;
         ensure(exists, "MechanismDoesNotExist")?;
-        ensure(u64::from(mechanism) < self.subnet_number("MechanismCountCurrent", netuid)?, "MechanismDoesNotExist")
+        ensure(mechanism < self.mechanisms(netuid)?, "MechanismDoesNotExist")
     }
 
     fn ensure_stake(&self, netuid: u16, who: &[u8; 32]) -> Result<(), Stop> {

@@ -7,4 +7,5 @@ mod duplicates;
 mod keys;
 mod outages;
 mod replicas;
+mod skipped;
 mod support;

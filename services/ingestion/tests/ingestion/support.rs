@@ -11,6 +11,7 @@ use kinitro_proto::ingestion::v1::{
     ListMinersRequest, ListMinersResponse, Miner, WatchMinersRequest, WatchMinersResponse,
     ingestion_service_client::IngestionServiceClient,
 };
+use sqlx::{Connection as _, PgConnection};
 use tokio::{
     net::TcpListener,
     time::{Instant, sleep},
@@ -104,9 +105,57 @@ impl World {
         }
     }
 
+    /// Another node of this chain.
+    pub async fn another_node(&self) -> Node {
+        let listener = TcpListener::bind(HOST).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        Node { address, server: Some(self.chain.serve(listener).unwrap()) }
+    }
+
+    /// A connection to the database of ingestion.
+    pub async fn database(&self) -> PgConnection {
+        PgConnection::connect(&self.database_url).await.unwrap()
+    }
+
+    /// What another replica, which had read more of the chain, would have stored.
+    pub async fn store_policy(&self, uri: &str, policy: &str, block: u64) {
+        let genesis = ChainClient::new(&self.config().network).unwrap().genesis_hash().await.unwrap();
+        sqlx::query("INSERT INTO ingestion.first_commitments VALUES ($1, $2, $3, $4, $5)")
+            .bind(genesis.to_string())
+            .bind(i32::from(NETUID))
+            .bind(hotkey(uri))
+            .bind(policy)
+            .bind(i64::try_from(block).unwrap())
+            .execute(&mut self.database().await)
+            .await
+            .unwrap();
+    }
+
     /// Ingestion of this chain into this database.
     pub async fn ingest(&self) -> Ingestion {
         Ingestion::start(self.config()).await
+    }
+}
+
+/// Another node of the same chain.
+pub struct Node {
+    address: SocketAddr,
+    server: Option<RpcServer>,
+}
+
+impl Node {
+    pub fn url(&self) -> String {
+        format!("ws://{}", self.address)
+    }
+
+    /// It goes away; the chain goes on.
+    pub async fn stop(&mut self) {
+        self.server.take().unwrap().stop().await;
+    }
+
+    pub async fn start(&mut self, world: &World) {
+        let listener = TcpListener::bind(self.address).await.unwrap();
+        self.server = Some(world.chain.serve(listener).unwrap());
     }
 }
 

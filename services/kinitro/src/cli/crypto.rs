@@ -30,7 +30,7 @@ pub enum CryptoAction {
 #[derive(Debug, Args)]
 pub struct GenerateKeypairArgs {
     /// Name of the private key's file; the public key's gets `.pub`.
-    #[arg(long, default_value = "backend")]
+    #[arg(long, default_value = "backend", value_parser = key_name)]
     pub name: String,
     /// Where to put them [default: $XDG_CONFIG_HOME/kinitro/keys, or ~/.config/kinitro/keys].
     #[arg(long, value_name = "DIR")]
@@ -93,4 +93,20 @@ pub struct TestEncryptionArgs {
     /// What to seal [default: a random UUID].
     #[arg(long, value_name = "UUID")]
     pub deployment_id: Option<Uuid>,
+}
+
+const NAME_LIMIT: usize = 64;
+
+/// The name of one visible file, which a shell takes as it is.
+fn key_name(text: &str) -> Result<String, String> {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+    if !(1..=NAME_LIMIT).contains(&text.len()) || !text.bytes().all(allowed) || text.starts_with(['.', '-']) {
+        return Err(format!(
+            "a key's name must have 1 to {NAME_LIMIT} letters, digits, `.`, `_` or `-`, and begin with none of the marks"
+        ));
+    }
+    if text.ends_with(".pub") {
+        return Err("a key's name must not end with .pub, which is how public keys are called".to_owned());
+    }
+    Ok(text.to_owned())
 }

@@ -45,14 +45,14 @@ pub struct CommitArgs {
     pub encrypt: bool,
     /// Seal with the public key that this hotkey published (SS58). Without it and --backend-public-key the variable
     /// KINITRO_BACKEND_HOTKEY or KINITRO_BACKEND_PUBLIC_KEY says it.
-    #[arg(long, value_name = "SS58", value_parser = hotkey, conflicts_with = "backend_public_key")]
+    #[arg(long, value_name = "SS58", value_parser = hotkey, requires = "encrypt", conflicts_with_all = ["backend_public_key", "endpoint"])]
     pub backend_hotkey: Option<Hotkey>,
     /// Seal with this public key (64 hex digits).
-    #[arg(long, value_name = "HEX")]
+    #[arg(long, value_name = "HEX", requires = "encrypt", conflicts_with = "endpoint")]
     pub backend_public_key: Option<String>,
-    /// How to seal.
-    #[arg(long, value_enum, default_value_t = SealedForm::Bound)]
-    pub sealed_form: SealedForm,
+    /// How to seal [default: bound].
+    #[arg(long, value_enum, requires = "encrypt", conflicts_with = "endpoint")]
+    pub sealed_form: Option<SealedForm>,
     /// Overwrite what the hotkey has committed, when that is a backend's public key.
     #[arg(long)]
     pub replace: bool,

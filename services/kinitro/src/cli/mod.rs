@@ -13,9 +13,9 @@ mod services;
 mod up;
 mod validate;
 
-use std::{net::IpAddr, path::PathBuf};
+use std::{env, net::IpAddr, path::PathBuf};
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Arg, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, builder::Resettable};
 
 pub use chain::{SubnetArgs, WalletArgs, hotkey};
 pub use crypto::{
@@ -44,6 +44,22 @@ pub struct Cli {
     /// DEBUG, INFO, WARNING or ERROR, or a filter such as `info,kinitro_queue=debug`.
     #[arg(long, global = true, value_name = "LEVEL")]
     pub log_level: Option<String>,
+}
+
+impl Cli {
+    /// What was typed. Ends the process with status 2 when it cannot be understood.
+    pub fn read() -> Self {
+        let matches = without_empty_variables(Self::command()).get_matches();
+        Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+    }
+}
+
+/// An empty variable counts as not set, as in all our settings: that is what `${NAME:-}` leaves behind.
+fn without_empty_variables(command: clap::Command) -> clap::Command {
+    let is_empty = |argument: &Arg| argument.get_env().and_then(env::var_os).is_some_and(|value| value.is_empty());
+    command
+        .mut_args(|argument| if is_empty(&argument) { argument.env(Resettable::Reset) } else { argument })
+        .mut_subcommands(without_empty_variables)
 }
 
 /// The commands.

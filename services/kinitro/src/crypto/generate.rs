@@ -5,28 +5,21 @@ use std::{
     fs::{self, DirBuilder},
     io::ErrorKind,
     os::unix::fs::DirBuilderExt as _,
-    path::{Path, PathBuf},
+    path::{self, Path, PathBuf},
 };
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 use kinitro_crypto::{CryptoError, PrivateKey};
 use serde_json::json;
 
 use crate::cli::GenerateKeypairArgs;
 
-const NAME_LIMIT: usize = 64;
-
 /// Runs it.
 pub fn run(args: &GenerateKeypairArgs) -> Result<()> {
     let name = &args.name;
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
-    ensure!(
-        (1..=NAME_LIMIT).contains(&name.len()) && name.bytes().all(allowed) && !name.starts_with(['.', '-']),
-        "--name must have 1 to {NAME_LIMIT} letters, digits, `.`, `_` or `-`, and begin with none of the marks"
-    );
-    ensure!(!name.ends_with(".pub"), "--name must not end with .pub, which is how public keys are called");
     let folder = match &args.output {
-        Some(folder) => folder.clone(),
+        // What is shown is put into settings, and used in another folder.
+        Some(folder) => path::absolute(folder).context("--output cannot be used")?,
         None => default_folder()?,
     };
     let private_path = folder.join(name);

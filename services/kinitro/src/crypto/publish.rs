@@ -1,5 +1,7 @@
 //! The operator's public key on the chain: `kinitro crypto publish-public-key` and `fetch-public-key`.
 
+use std::fmt::Display;
+
 use anyhow::{Context as _, Result, bail};
 use kinitro_chain::{BlockRef, ChainClient, PublishedKey};
 use kinitro_crypto::PublicKey;
@@ -31,21 +33,8 @@ pub async fn run(args: &PublishPublicKeyArgs) -> Result<()> {
     let hotkey = signer.hotkey();
     let chain = ChainClient::new(&args.subnet.network)?;
     let standing = commitment::standing(&chain, &args.subnet, &hotkey).await?;
-    if let Some(data) = standing.and_then(|standing| standing.data.ok()) {
-        match PublishedKey::parse(&data) {
-            Ok(PublishedKey(old)) if old == key => {
-                eprintln!("{hotkey} has published this key already; publishing it again")
-            }
-            Ok(PublishedKey(old)) => eprintln!(
-                "{hotkey} has published {old}, which this replaces: keep its private key as \
-                 KINITRO_SCHEDULER_BACKEND_PREVIOUS_PRIVATE_KEY_FILE until the miners have committed again"
-            ),
-            Err(_) if args.replace => eprintln!("replacing what {hotkey} has committed: {}", data.escape_ascii()),
-            Err(_) => bail!(
-                "{hotkey} has committed something else, which this would overwrite: {}; publish with another hotkey, or add --replace",
-                data.escape_ascii()
-            ),
-        }
+    if let Some(standing) = standing {
+        check_standing(&hotkey, &standing.data, &key, args.replace)?;
     }
     let receipt = commitment::put(&chain, &args.subnet, &signer, &PublishedKey(key).write()).await?;
     let SubnetArgs { netuid, network } = &args.subnet;
@@ -69,6 +58,39 @@ pub async fn run(args: &PublishPublicKeyArgs) -> Result<()> {
     println!("transaction  {}", receipt.transaction);
     eprintln!("\nminers seal with it now:\n  kinitro miner commit … --encrypt --backend-hotkey {hotkey}");
     Ok(())
+}
+
+/// Whether the key may take the place of what the hotkey has committed.
+fn check_standing(
+    hotkey: &Hotkey,
+    standing: &Result<Vec<u8>, impl Display>,
+    key: &PublicKey,
+    replace: bool,
+) -> Result<()> {
+    let other = match standing {
+        Ok(data) => match PublishedKey::parse(data) {
+            Ok(PublishedKey(old)) if old == *key => {
+                eprintln!("{hotkey} has published this key already; publishing it again");
+                return Ok(());
+            }
+            Ok(PublishedKey(old)) => {
+                eprintln!(
+                    "{hotkey} has published {old}, which this replaces: keep its private key as \
+                     KINITRO_SCHEDULER_BACKEND_PREVIOUS_PRIVATE_KEY_FILE until the miners have committed again"
+                );
+                return Ok(());
+            }
+            Err(_) => commitment::printable(data),
+        },
+        Err(malformed) => malformed.to_string(),
+    };
+    if replace {
+        eprintln!("replacing what {hotkey} has committed: {other}");
+        return Ok(());
+    }
+    bail!(
+        "{hotkey} has committed something else, which this would overwrite: {other}; publish with another hotkey, or add --replace"
+    )
 }
 
 /// `kinitro crypto fetch-public-key`.
@@ -109,4 +131,32 @@ pub async fn published(chain: &ChainClient, subnet: &SubnetArgs, backend: &Hotke
     let data = standing.data.with_context(unusable)?;
     let PublishedKey(key) = PublishedKey::parse(&data).with_context(unusable)?;
     Ok(Found { key, block: standing.block, head })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use kinitro_chain::Signer;
+    use kinitro_crypto::PrivateKey;
+
+    use super::*;
+
+    #[test]
+    fn only_another_published_key_is_replaced_without_being_told() {
+        let hotkey = Signer::from_uri("//Alice").unwrap().hotkey();
+        let (key, old) = (PrivateKey::generate().public(), PrivateKey::generate().public());
+        let checked = |data: Result<Vec<u8>, &str>, replace| {
+            check_standing(&hotkey, &data, &key, replace).map_err(|error| error.to_string())
+        };
+        assert_eq!(checked(Ok(PublishedKey(key).write().to_vec()), false), Ok(()));
+        assert_eq!(checked(Ok(PublishedKey(old).write().to_vec()), false), Ok(()));
+        let others =
+            [(Ok(b"user/policy:v1:http://h".to_vec()), "user/policy"), (Err("it has two fields"), "two fields")];
+        for (data, said) in others {
+            let refused = checked(data.clone(), false).unwrap_err();
+            assert!(refused.contains(said) && refused.contains("--replace"), "{refused}");
+            assert_eq!(checked(data, true), Ok(()));
+        }
+    }
 }

@@ -38,7 +38,7 @@ pub async fn run(args: &CommitArgs) -> Result<()> {
     }
     eprintln!("{data}");
     let receipt = commitment::put(&chain, &args.subnet, &signer, &data).await?;
-    let form = recipient.map(|_| match args.sealed_form {
+    let form = recipient.map(|_| match sealed_form(args) {
         SealedForm::Bound => "bound",
         SealedForm::Open => "open",
     });
@@ -74,8 +74,13 @@ pub async fn run(args: &CommitArgs) -> Result<()> {
 fn written(args: &CommitArgs, recipient: Option<&PublicKey>, hotkey: &Hotkey) -> Result<CommitmentData> {
     let CommitArgs { repo, revision, .. } = args;
     let written = match (&args.deployment_id, &args.endpoint, recipient) {
-        (Some(uuid), _, None) => write_commitment(repo, revision, &Endpoint::Deployment(*uuid)),
-        (Some(uuid), _, Some(key)) if args.sealed_form == SealedForm::Bound => {
+        (Some(uuid), _, None) => {
+            for warning in unsealed(&args.subnet.network, |name| variable(name).is_some()) {
+                eprintln!("warning: {warning}");
+            }
+            write_commitment(repo, revision, &Endpoint::Deployment(*uuid))
+        }
+        (Some(uuid), _, Some(key)) if sealed_form(args) == SealedForm::Bound => {
             let binding = Binding { netuid: args.subnet.netuid, hotkey: account_of(hotkey)? };
             write_bound_commitment(repo, revision, uuid, key, &binding)
         }
@@ -99,6 +104,22 @@ fn written(args: &CommitArgs, recipient: Option<&PublicKey>, hotkey: &Hotkey) ->
 /// A whole commit hash, SHA-1 or SHA-256.
 fn is_hash(revision: &str) -> bool {
     matches!(revision.len(), 40 | 64) && revision.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+fn sealed_form(args: &CommitArgs) -> SealedForm {
+    args.sealed_form.unwrap_or(SealedForm::Bound)
+}
+
+/// What to say of a deployment in plain text. A flag with a key is refused without --encrypt; a variable may stand there for other
+/// commands.
+fn unsealed(network: &str, is_set: impl Fn(&str) -> bool) -> Vec<String> {
+    let names = [BACKEND_HOTKEY, BACKEND_PUBLIC_KEY].into_iter().filter(|name| is_set(name));
+    let forgotten = names.map(|name| {
+        format!("{name} is set, but without --encrypt the deployment is not sealed: everybody can read it")
+    });
+    let public = (network == "finney")
+        .then(|| "everybody can read this deployment on finney, copy it and flood it; --encrypt hides it".to_owned());
+    forgotten.chain(public).collect()
 }
 
 fn warn(args: &CommitArgs, endpoint: &Endpoint) {
@@ -138,4 +159,18 @@ async fn recipient(args: &CommitArgs, chain: &ChainClient) -> Result<PublicKey> 
 
 fn variable(name: &str) -> Option<String> {
     env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plain_deployment_is_warned_about_on_finney_and_where_a_key_is_at_hand() {
+        assert_eq!(unsealed("local", |_| false), [""; 0]);
+        let [public] = &unsealed("finney", |_| false)[..] else { panic!("finney is public") };
+        assert!(public.contains("--encrypt"), "{public}");
+        let [forgotten, _] = &unsealed("finney", |name| name == BACKEND_HOTKEY)[..] else { panic!("a key is at hand") };
+        assert!(forgotten.contains(BACKEND_HOTKEY), "{forgotten}");
+    }
 }

@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use crate::{
     cli::{ShowCommitmentArgs, SubnetArgs},
-    crypto, wallet,
+    commitment, crypto, wallet,
 };
 
 /// What is shown. Absent is what does not apply, or is hidden.
@@ -105,7 +105,7 @@ impl Shown {
             }
         };
         self.bytes = Some(data.len());
-        self.commitment = Some(data.escape_ascii().to_string().replace("\\\"", "\""));
+        self.commitment = Some(commitment::printable(&data));
         if let Ok(PublishedKey(key)) = PublishedKey::parse(&data) {
             self.public_key = Some(key.to_string());
             return Ok(());

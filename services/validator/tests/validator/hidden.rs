@@ -1,21 +1,29 @@
 //! Subnets that hide weights: committed sealed, opened by the chain itself, and compared.
 
+use std::time::Duration;
+
 use kinitro_devchain::Hyperparameters;
 use serde_json::{Value, json};
 
-use crate::support::{USUAL, World, usual, weights};
+use crate::support::{USUAL, World, subnet, usual, weights};
 
 fn hiding() -> Hyperparameters {
-    Hyperparameters { commit_reveal: true, tempo: 10, ..Hyperparameters::default() }
+    Hyperparameters { commit_reveal: true, tempo: 10, ..subnet() }
 }
 
+/// Whether what was committed last was revealed as it was; nothing as long as it is not known, or when it was set openly.
 fn revealed(world: &World) -> Value {
-    world.memory()["last_set"]["revealed"].clone()
+    let last = &world.memory()["last_set"];
+    if last["message"]["reveal"].is_null() { Value::Null } else { last["as_sent"].clone() }
 }
 
 #[tokio::test]
 async fn weights_are_committed_once_and_the_chain_reveals_them_as_committed() {
-    committed_and_revealed(World::with(hiding()).await).await;
+    let world = World::with(hiding()).await;
+    // A gap between blocks says nothing about the blocks to come.
+    world.chain.pass_time(Duration::from_secs(3600));
+    world.step();
+    committed_and_revealed(world).await;
 }
 
 #[tokio::test]
@@ -32,8 +40,8 @@ async fn committed_and_revealed(world: World) {
     for _ in 0..40 {
         world.step();
     }
-    world.rounds(4).await;
-    assert_eq!(world.sets().await.len(), 1);
+    world.rounds(2).await;
+    assert_eq!((world.sets().await.len(), world.transactions().await), (1, 1));
     let (status, report) = validator.health().await;
     assert_eq!(
         (status, &report["troubles"], &report["last_set"]["hidden"]),
@@ -45,7 +53,7 @@ async fn committed_and_revealed(world: World) {
 
 #[tokio::test]
 async fn commit_reveal_may_be_turned_on_and_off_while_the_validator_runs() {
-    let world = World::with(Hyperparameters { tempo: 10, ..Hyperparameters::default() }).await;
+    let world = World::with(Hyperparameters { tempo: 10, ..subnet() }).await;
     world.backend.publish(&usual(3, 1));
     let _validator = world.validate().await;
     world.until_set(&USUAL).await;
@@ -57,29 +65,60 @@ async fn commit_reveal_may_be_turned_on_and_off_while_the_validator_runs() {
     world.backend.publish(&weights(5, 3, &[(2, 1.0, "//Charlie")]));
     world.until_set(&[(2, 65535)]).await;
     world.rounds(3).await;
-    assert_eq!(world.sets().await.len(), 3);
+    assert_eq!((world.sets().await.len(), world.transactions().await), (3, 3));
 }
 
 #[tokio::test]
 async fn a_kill_between_commit_and_reveal_commits_nothing_twice() {
-    let world = World::with(hiding()).await;
-    world.chain.hold_transactions(true);
+    let world = World::with(Hyperparameters { weights_rate_limit: 0, tempo: 200, ..hiding() }).await;
     world.backend.publish(&usual(3, 1));
     let validator = world.validate().await;
-    world.until("the ticket is on disk", || !world.memory()["pending"].is_null()).await;
-    world.until_taken().await;
+    world.until("they are committed", || !world.memory()["last_set"].is_null()).await;
     validator.kill().await;
-    world.chain.hold_transactions(false);
-    for _ in 0..5 {
-        world.step();
-    }
+    assert_eq!((revealed(&world), world.chain.weights(0).unwrap()), (Value::Null, Vec::new()));
     let _validator = world.validate().await;
+    world.rounds(2).await;
+    world.chain.advance(200).unwrap();
     world.until("they are revealed", || revealed(&world) == json!(true)).await;
-    for _ in 0..40 {
+    world.rounds(3).await;
+    assert_eq!((world.sets().await.len(), world.transactions().await), (1, 1));
+}
+
+#[tokio::test]
+async fn commits_that_are_lost_are_noticed_however_often_the_weights_change() {
+    let world = World::with(Hyperparameters { weights_rate_limit: 0, tempo: 300, ..hiding() }).await;
+    world.backend.publish(&usual(3, 1));
+    let validator = world.validate().await;
+    world.until("they are committed", || !world.memory()["last_set"].is_null()).await;
+    world.backend.publish(&weights(4, 2, &[(1, 1.0, "//Bob")]));
+    world.until("others are committed", || world.memory()["hidden"].as_array().unwrap().len() == 1).await;
+    validator.stop().await;
+    // The time of the first is over.
+    world.edit_memory(|memory| memory["hidden"][0]["message"]["reveal"]["until"] = 1.into());
+    let validator = world.validate().await;
+    validator.until_trouble("read_back", "were not revealed").await;
+    world.chain.advance(300).unwrap();
+    world.until("the second are revealed", || revealed(&world) == json!(true)).await;
+    validator.until_no_trouble(&world, "read_back").await;
+    assert_eq!((world.memory()["hidden"].clone(), world.transactions().await), (json!([]), 2));
+}
+
+#[tokio::test]
+async fn weights_that_were_there_before_are_not_said_to_be_revealed() {
+    let world = World::with(hiding()).await;
+    world.backend.publish(&usual(3, 1));
+    let config = kinitro_validator::Config { refresh_blocks: Some(40), ..world.config() };
+    let validator = crate::support::Validator::start(config).await;
+    world.until("they are revealed", || revealed(&world) == json!(true)).await;
+    let first = world.memory()["last_set"]["at"].clone();
+    world.chain.advance(25).unwrap();
+    world.until("they are committed again", || world.memory()["last_set"]["at"] != first).await;
+    for _ in 0..25 {
         world.step();
     }
-    world.rounds(4).await;
-    assert_eq!(world.sets().await.len(), 1);
+    world.rounds(2).await;
+    assert_eq!((revealed(&world), world.transactions().await), (Value::Null, 2));
+    assert_eq!(validator.health().await.1["troubles"], json!([]));
 }
 
 #[tokio::test]

@@ -79,7 +79,7 @@ async fn a_backend_that_goes_back_or_changes_its_mind_changes_nothing() {
         (other(1_000_000, 9), "finalized up to"),
     ] {
         world.backend.publish(&document);
-        world.rounds(2).await;
+        world.rounds(1).await;
         validator.until_trouble("weights", words).await;
     }
     for _ in 0..30 {

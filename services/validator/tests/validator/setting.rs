@@ -3,7 +3,7 @@
 use kinitro_devchain::{Hyperparameter, Hyperparameters};
 use serde_json::json;
 
-use crate::support::{RATE_LIMIT, USUAL, World, hotkey, usual, weights};
+use crate::support::{RATE_LIMIT, USUAL, World, hotkey, subnet, usual, weights};
 
 #[tokio::test]
 async fn the_scaled_weights_are_on_the_chain_once() {
@@ -12,7 +12,6 @@ async fn the_scaled_weights_are_on_the_chain_once() {
     let validator = world.validate().await;
     world.until_set(&USUAL).await;
     let set = world.sets().await;
-    world.rounds(5).await;
     for _ in 0..RATE_LIMIT * 2 {
         world.step();
     }
@@ -58,7 +57,7 @@ async fn new_weights_wait_for_the_rate_limit_and_are_set_once() {
     world.until_set(&USUAL).await;
     world.backend.publish(&weights(4, 2, &[(1, 0.0, "//Bob"), (2, 0.2, "//Charlie"), (3, 0.8, "//Dave")]));
     world.until_set(&[(2, 16384), (3, 65535)]).await;
-    world.rounds(5).await;
+    world.rounds(2).await;
     let sets = world.sets().await;
     assert_eq!(sets.len(), 2, "{sets:?}");
     assert!(sets[1] - sets[0] > u64::from(RATE_LIMIT), "{sets:?}");
@@ -66,7 +65,7 @@ async fn new_weights_wait_for_the_rate_limit_and_are_set_once() {
 
 #[tokio::test]
 async fn unchanged_weights_are_set_again_before_they_go_stale() {
-    let world = World::with(Hyperparameters { activity_cutoff: 60, ..Hyperparameters::default() }).await;
+    let world = World::with(Hyperparameters { activity_cutoff_factor: 6_000, ..subnet() }).await;
     world.backend.publish(&usual(3, 1));
     let _validator = world.validate().await;
     world.until_set(&USUAL).await;
@@ -77,9 +76,36 @@ async fn unchanged_weights_are_set_again_before_they_go_stale() {
 }
 
 #[tokio::test]
+async fn weights_that_count_no_more_are_told_whatever_keeps_them_from_being_set() {
+    let never = Hyperparameters { weights_rate_limit: 1_000_000, activity_cutoff_factor: 6_000, ..subnet() };
+    let world = World::with(never).await;
+    world.backend.publish(&usual(3, 1));
+    let validator = world.validate().await;
+    world.until_set(&USUAL).await;
+    validator.until_no_trouble(&world, "age").await;
+    world.chain.advance(70).unwrap();
+    validator.until_trouble("age", "count no more after 60").await;
+    world.chain.set_hyperparameter(Hyperparameter::WeightsRateLimit(0)).unwrap();
+    validator.until_no_trouble(&world, "age").await;
+}
+
+#[tokio::test]
+async fn a_uid_that_changes_hands_in_a_block_that_is_not_final_gets_nothing() {
+    let world = World::new().await;
+    let _validator = world.validate().await;
+    world.chain.register(2, "//Mallory").unwrap();
+    world.backend.publish(&usual(3, 1));
+    let pending = world.until_pending().await;
+    assert_eq!(pending["message"]["weights"], json!([[1, 65535], [3, 32768]]));
+    world.until_set(&[(1, 65535), (3, 32768)]).await;
+    world.rounds(3).await;
+    assert_eq!(world.transactions().await, 1);
+}
+
+#[tokio::test]
 async fn without_a_permit_nothing_is_set_until_there_is_one() {
     let owner = Some("//Bob".to_owned());
-    let world = World::with(Hyperparameters { owner_hotkey: owner, ..Hyperparameters::default() }).await;
+    let world = World::with(Hyperparameters { owner_hotkey: owner, ..subnet() }).await;
     world.chain.set_permit(0, false).unwrap();
     world.finalize();
     world.backend.publish(&usual(3, 1));
@@ -105,8 +131,7 @@ async fn a_hotkey_that_is_not_registered_says_so() {
 
 #[tokio::test]
 async fn everything_is_burnt_at_the_owners_uid_and_nowhere_else() {
-    let world =
-        World::with(Hyperparameters { owner_hotkey: Some("//Bob".to_owned()), ..Hyperparameters::default() }).await;
+    let world = World::with(Hyperparameters { owner_hotkey: Some("//Bob".to_owned()), ..subnet() }).await;
     let burnt = |block, uid: u16| {
         let mut burnt = weights(block, block, &[(uid, 1.0, "//Bob"), (3, 0.0, "//Dave")]);
         burnt["hotkeys"].as_object_mut().unwrap().remove(&uid.to_string());
@@ -126,19 +151,34 @@ async fn everything_is_burnt_at_the_owners_uid_and_nowhere_else() {
 
 #[tokio::test]
 async fn what_the_subnet_would_not_take_is_not_sent() {
-    let world = World::with(Hyperparameters { min_allowed_weights: 4, ..Hyperparameters::default() }).await;
+    let world = World::with(Hyperparameters { min_allowed_weights: 4, ..subnet() }).await;
     world.backend.publish(&usual(3, 1));
     let validator = world.validate().await;
     world.rounds(2).await;
     validator.until_trouble("setting", "at least 4").await;
-    world.chain.set_hyperparameter(Hyperparameter::MinAllowedWeights(1)).unwrap();
+    world.chain.set_hyperparameter(Hyperparameter::MinAllowedWeights(3)).unwrap();
     world.until_set(&USUAL).await;
-    assert_eq!(world.sets().await.len(), 1);
+    assert_eq!(world.transactions().await, 1);
+
+    // Zeros make the vector long enough.
+    world.backend.publish(&weights(4, 2, &[(1, 0.0, "//Bob"), (2, 0.2, "//Charlie"), (3, 0.8, "//Dave")]));
+    world.until_set(&[(1, 0), (2, 16384), (3, 65535)]).await;
+    world.rounds(3).await;
+    assert_eq!((world.memory()["last_set"]["as_sent"].clone(), world.transactions().await), (json!(true), 2));
+
+    // The owner's own uid alone needs no company.
+    let mut burnt = weights(5, 3, &[(0, 1.0, "//Alice"), (1, 0.0, "//Bob")]);
+    burnt["hotkeys"].as_object_mut().unwrap().remove("0");
+    burnt["burn_uid"] = 0.into();
+    world.backend.publish(&burnt);
+    world.until_set(&[(0, 65535)]).await;
+    assert_eq!(world.transactions().await, 3);
+    validator.until_no_trouble(&world, "setting").await;
 }
 
 #[tokio::test]
 async fn another_mechanism_has_weights_of_its_own() {
-    let world = World::with(Hyperparameters { mechanisms: 2, ..Hyperparameters::default() }).await;
+    let world = World::with(Hyperparameters { mechanisms: 2, ..subnet() }).await;
     world.backend.publish(&usual(3, 1));
     let config = kinitro_validator::Config { mechanism: 1, ..world.config() };
     let validator = crate::support::Validator::start(config).await;
@@ -158,7 +198,7 @@ async fn another_mechanism_has_weights_of_its_own() {
 
 #[tokio::test]
 async fn the_runtime_before_netuids_had_a_type_of_their_own_takes_weights_too() {
-    let world = World::on(419, Hyperparameters::default()).await;
+    let world = World::on(419, subnet()).await;
     world.backend.publish(&usual(3, 1));
     let validator = world.validate().await;
     world.until_set(&USUAL).await;

@@ -1,18 +1,7 @@
-//! A chain that makes blocks on demand, a backend that answers what a test says, and validators that can be killed.
+//! A chain that makes blocks on demand, and validators that can be killed.
 
-use std::{
-    collections::BTreeSet,
-    net::SocketAddr,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{collections::BTreeSet, net::SocketAddr, sync::Mutex, time::Duration};
 
-use axum::{
-    Router,
-    body::Body,
-    extract::State,
-    http::{HeaderMap, Response, StatusCode},
-};
 use kinitro_chain::{ChainClient, Signer, hotkey_of};
 use kinitro_chassis::Supervisor;
 use kinitro_devchain::{Devchain, Hyperparameters, NeuronSeed, RpcServer};
@@ -25,6 +14,8 @@ use tokio::{
     runtime::Runtime,
     time::{Instant, sleep},
 };
+
+pub use crate::backend::{Backend, Script};
 
 pub const NETUID: u16 = 7;
 /// The validator is at uid 0, owns the subnet, and has a permit.
@@ -49,10 +40,15 @@ pub struct World {
 
 impl World {
     pub async fn new() -> Self {
-        Self::with(Hyperparameters::default()).await
+        Self::with(subnet()).await
     }
 
-    /// A chain with other hyperparameters; the rate limit is that of the tests.
+    /// A chain that would take a second setting at once, so that only the validator can prevent one.
+    pub async fn unlimited() -> Self {
+        Self::with(Hyperparameters { weights_rate_limit: 0, ..subnet() }).await
+    }
+
+    /// A chain with other hyperparameters.
     pub async fn with(subnet: Hyperparameters) -> Self {
         Self::on(461, subnet).await
     }
@@ -61,7 +57,6 @@ impl World {
     pub async fn on(spec: u32, subnet: Hyperparameters) -> Self {
         let mut neurons = vec![NeuronSeed::validator(VALIDATOR, 1_000_000_000)];
         neurons.extend(MINERS.map(|(_, uri)| NeuronSeed::new(uri)));
-        let subnet = Hyperparameters { weights_rate_limit: RATE_LIMIT.into(), ..subnet };
         let config = kinitro_devchain::Config {
             spec,
             netuid: NETUID,
@@ -120,6 +115,29 @@ impl World {
         let Ok(text) = std::fs::read(self.state_file()) else { return Value::Null };
         let contents: Value = serde_json::from_slice(&text).unwrap();
         contents["chains"].as_object().unwrap().values().next().cloned().unwrap_or_default()
+    }
+
+    /// Changes what the memory knows of this chain, while no validator runs.
+    pub fn edit_memory(&self, change: impl FnOnce(&mut Value)) {
+        let mut contents: Value = serde_json::from_slice(&std::fs::read(self.state_file()).unwrap()).unwrap();
+        change(contents["chains"].as_object_mut().unwrap().values_mut().next().unwrap());
+        std::fs::write(self.state_file(), contents.to_string()).unwrap();
+    }
+
+    /// Makes no block, and waits until a ticket is on disk.
+    pub async fn until_pending(&self) -> Value {
+        let deadline = Instant::now() + PATIENCE;
+        while self.memory()["pending"].is_null() {
+            assert!(Instant::now() < deadline, "no ticket; memory {}", self.memory());
+            sleep(Duration::from_millis(20)).await;
+        }
+        self.memory()["pending"].clone()
+    }
+
+    /// From now on no transaction gets to the node, and nobody learns whether it did; or they get there again.
+    pub fn lose_transactions(&self, lose: bool) {
+        let times = if lose { u32::MAX } else { 0 };
+        self.chain.fail_next("author_submitExtrinsic", times, -32_000, "the proxy does not answer");
     }
 
     /// Makes a block.
@@ -197,6 +215,16 @@ impl World {
     }
 }
 
+/// Epochs of ten blocks; weights count for 5000 blocks, in every runtime.
+pub fn subnet() -> Hyperparameters {
+    Hyperparameters {
+        weights_rate_limit: RATE_LIMIT.into(),
+        tempo: 10,
+        activity_cutoff_factor: 500_000,
+        ..Hyperparameters::default()
+    }
+}
+
 pub fn hotkey(uri: &str) -> Hotkey {
     Signer::from_uri(uri).unwrap().hotkey()
 }
@@ -230,105 +258,6 @@ pub fn usual(block: u64, cycle: u64) -> Value {
 
 /// What [`usual`] is on the chain.
 pub const USUAL: [(u16, u16); 3] = [(1, 65535), (2, 32768), (3, 32768)];
-
-/// What the backend answers.
-#[derive(Debug, Clone)]
-pub struct Script {
-    pub status: u16,
-    pub headers: Vec<(&'static str, String)>,
-    pub body: Vec<u8>,
-    /// The time between the head and the body.
-    pub delay: Duration,
-}
-
-impl Script {
-    pub fn json(body: impl Into<Vec<u8>>) -> Self {
-        let headers = vec![("content-type", "application/json".to_owned())];
-        Self { status: 200, headers, body: body.into(), delay: Duration::ZERO }
-    }
-
-    pub fn with_header(mut self, name: &'static str, value: &str) -> Self {
-        self.headers.retain(|(known, _)| *known != name);
-        self.headers.push((name, value.to_owned()));
-        self
-    }
-
-    pub fn with_status(mut self, status: u16) -> Self {
-        self.status = status;
-        self
-    }
-}
-
-#[derive(Default)]
-struct Played {
-    script: Option<Script>,
-    asked: usize,
-    not_modified: usize,
-}
-
-/// An HTTP server that follows a script, with entity tags as the gateway has them.
-#[derive(Clone)]
-pub struct Backend {
-    pub url: String,
-    played: Arc<Mutex<Played>>,
-}
-
-impl Backend {
-    pub async fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let played = Arc::<Mutex<Played>>::default();
-        let router = Router::new().fallback(answer).with_state(played.clone());
-        tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-        Self { url, played }
-    }
-
-    pub fn publish(&self, weights: &Value) {
-        let tag = format!(
-            "\"{:032x}\"",
-            weights.to_string().bytes().fold(0_u128, |hash, byte| hash.wrapping_mul(31) + u128::from(byte))
-        );
-        self.play(Script::json(weights.to_string()).with_header("etag", &tag));
-    }
-
-    pub fn play(&self, script: Script) {
-        self.played.lock().unwrap().script = Some(script);
-    }
-
-    /// How often it was asked.
-    pub fn asked(&self) -> usize {
-        self.played.lock().unwrap().asked
-    }
-
-    /// How often it answered 304 because the tag was known.
-    pub fn not_modified(&self) -> usize {
-        self.played.lock().unwrap().not_modified
-    }
-}
-
-async fn answer(State(played): State<Arc<Mutex<Played>>>, headers: HeaderMap) -> Response<Body> {
-    let script = {
-        let mut played = played.lock().unwrap();
-        played.asked += 1;
-        let script = played.script.clone();
-        let known = headers.get("if-none-match").and_then(|tag| tag.to_str().ok());
-        let tag = script.as_ref().and_then(|script| script.headers.iter().find(|(name, _)| *name == "etag"));
-        if known.is_some() && known == tag.map(|(_, tag)| tag.as_str()) {
-            played.not_modified += 1;
-            return Response::builder().status(304).body(Body::empty()).unwrap();
-        }
-        script
-    };
-    let Some(script) = script else {
-        return Response::builder().status(StatusCode::NOT_FOUND).body(Body::empty()).unwrap();
-    };
-    let mut response = Response::builder().status(script.status);
-    for (name, value) in &script.headers {
-        response = response.header(*name, value);
-    }
-    sleep(script.delay).await;
-    response.body(Body::from(script.body)).unwrap()
-}
 
 /// A validator in a runtime of its own, so that it can be killed.
 pub struct Validator {
@@ -376,6 +305,20 @@ impl Validator {
                 return;
             }
             assert!(Instant::now() < deadline, "waited in vain for {area} {words:?}: {report}");
+            sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    /// Waits until `/health` shows no trouble in this area, making blocks.
+    pub async fn until_no_trouble(&self, world: &World, area: &str) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let (_, report) = self.health().await;
+            if report["troubles"].as_array().unwrap().iter().all(|trouble| trouble["area"] != area) {
+                return;
+            }
+            assert!(Instant::now() < deadline, "waited in vain for an end of {area}: {report}");
+            world.step();
             sleep(Duration::from_millis(100)).await;
         }
     }
