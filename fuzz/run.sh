@@ -9,6 +9,6 @@ platform=$(rustc +nightly -vV | sed -n 's/^host: //p')
 pass='-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters'
 pass="$pass -Cllvm-args=-sanitizer-coverage-pc-table -Cllvm-args=-sanitizer-coverage-trace-compares --cfg fuzzing"
 # With a target named, build scripts and macros are not instrumented.
-RUSTFLAGS=$pass cargo +nightly build --release --locked --target "$platform" --target-dir "$target" --bin commitment
+RUSTFLAGS=$pass cargo +nightly build --release --target "$platform" --target-dir "$target" --bin commitment
 mkdir -p "$target/corpus"
 exec "$target/$platform/release/commitment" "$target/corpus" -max_len=160 -artifact_prefix="$target/" "$@"

@@ -1,8 +1,9 @@
 //! Wallets in Bittensor's layout: `<path>/<wallet>/hotkeys/<hotkey>`, with `<hotkey>pub.txt` beside it in newer ones.
 //!
 //! A key file is a JSON object with `secretPhrase` or `secretSeed`, `ss58Address` and others (facts from opentensor/btwallet,
-//! src/keyfile.rs). One that was made from a URI holds neither, but the 64 bytes of the expanded key in `privateKey`. Encrypted files begin with `$NACL`, `$ANSIBLE_VAULT` or, in old ones, `gAAAAA`; they need a password, which a
-//! service has nobody to ask for, so they are refused with what to do instead. Coldkeys are never read.
+//! src/keyfile.rs). One that was made from a URI holds neither, but the 64 bytes of the expanded key in `privateKey`. Encrypted
+//! files begin with `$NACL`, `$ANSIBLE_VAULT` or, in old ones, `gAAAAA`; they need a password, which a service has nobody to ask
+//! for, so they are refused with what to do instead. Coldkeys are never read.
 
 use std::path::{Path, PathBuf};
 
@@ -165,6 +166,13 @@ pub(crate) fn from_key_file(path: &Path, text: &str) -> Result<Signer, ChainErro
         }
         (Some(phrase), ..) => Signer::from_uri(phrase),
         (None, Some(seed), _) => Signer::from_seed_hex(seed),
+        // A key of another kind can look like one of ours; only its address tells.
+        (None, None, Some(_)) if file.address.is_none() => {
+            return Err(refused(
+                path,
+                "it holds a privateKey without the ss58Address that would show of what kind it is",
+            ));
+        }
         (None, None, Some(expanded)) => Signer::from_expanded_hex(expanded),
         (None, None, None) => {
             return Err(refused(

@@ -83,6 +83,8 @@ fn a_key_file_made_from_a_uri_holds_the_expanded_key_alone() {
     assert_eq!(wallets.wallet.signer().unwrap().hotkey().as_str(), OTHER);
     wallets.write("hot", key_file(&[("privateKey", expanded), ("ss58Address", ADDRESS)]), 0o600);
     assert!(wallets.refused().contains(OTHER));
+    wallets.write("hot", key_file(&[("privateKey", expanded)]), 0o600);
+    assert!(wallets.refused().contains("without the ss58Address"));
     // A seed is no expanded key.
     wallets.write("hot", key_file(&[("privateKey", SEED), ("ss58Address", ADDRESS)]), 0o600);
     assert!(wallets.refused().contains("128 hex digits"));

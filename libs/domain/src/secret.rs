@@ -27,8 +27,11 @@ pub fn looks_like_secret(text: &str) -> bool {
         return true;
     }
     let start = text.split('/').next().unwrap_or_default();
-    let digits = start.strip_prefix("0x").unwrap_or(start);
-    let digits_alone = digits.len() >= DIGITS && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let digits = start.strip_prefix("0x").or_else(|| start.strip_prefix("0X")).unwrap_or(start);
+    let apart = |byte: &u8| matches!(byte, b':' | b',' | b';');
+    let hex = |byte: &u8| byte.is_ascii_hexdigit();
+    let digits_alone =
+        digits.bytes().all(|byte| hex(&byte) || apart(&byte)) && digits.bytes().filter(hex).count() >= DIGITS;
     digits_alone || start.split_whitespace().count() >= WORDS
 }
 
@@ -43,6 +46,9 @@ mod tests {
         for secret in [
             key.clone(),
             format!("0x{key}"),
+            format!("0X{key}"),
+            format!("{key},"),
+            vec!["07"; 32].join(":"),
             format!(" {key}\n"),
             format!("'{}'", key.to_uppercase()),
             key[1..].to_owned(),
@@ -74,6 +80,7 @@ mod tests {
             &format!("/run/secrets/{digits}"),
             &format!("./{digits}"),
             &format!("{digits}.key"),
+            "8a4cd2e1-36f7-4e0f-9b5d-0c1f2a3b4c5d",
         ] {
             assert_eq!(shown_path(Path::new(path)), path);
         }

@@ -1,7 +1,6 @@
 //! The loop that keeps the snapshot new: finalized block → neurons and commitments → registry → Postgres → watchers.
 
 use std::{
-    borrow::Cow,
     collections::BTreeMap,
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
@@ -18,7 +17,7 @@ use crate::{
     Error,
     first::{FirstCommitments, PolicyKey},
     registry::{Rules, assess},
-    skipped::replaced_policies,
+    skipped::Gap,
     snapshot::Snapshot,
     store::{Store, load_newest},
 };
@@ -74,28 +73,33 @@ impl Progress {
 }
 
 /// What the chain says at one block, and what it said in the blocks before it that were skipped.
-struct Reading {
+struct Reading<'a> {
     block: BlockRef,
     neurons: Vec<Neuron>,
     commitments: Vec<RawCommitment>,
-    replaced: BTreeMap<PolicyKey, BlockNumber>,
+    replaced: &'a BTreeMap<PolicyKey, BlockNumber>,
 }
 
 impl Follower {
     /// Follows until `stop`. Whatever fails is logged with its source and tried again; nothing that was known is forgotten.
     pub async fn run(mut self, stop: CancellationToken) {
         let mut pause = FIRST_PAUSE;
+        let mut gap = Gap::default();
         loop {
             let error = tokio::select! {
                 () = stop.cancelled() => return,
-                result = self.follow(&mut pause) => match result {
+                result = self.follow(&mut gap, &mut pause) => match result {
                     Ok(never) => match never {},
                     Err(error) => error,
                 },
             };
+            if gap.take_advanced() {
+                pause = FIRST_PAUSE;
+            }
             tracing::warn!(%error, retry_seconds = pause.as_secs_f64(), "the subnet cannot be read; the last snapshot stays");
             if matches!(error, Error::Chain(ChainError::OtherChain { .. })) {
                 self.begin_anew();
+                gap = Gap::default();
             }
             tokio::select! {
                 () = stop.cancelled() => return,
@@ -125,7 +129,7 @@ impl Follower {
         Ok(())
     }
 
-    async fn follow(&self, pause: &mut Duration) -> Result<std::convert::Infallible, Error> {
+    async fn follow(&self, gap: &mut Gap, pause: &mut Duration) -> Result<std::convert::Infallible, Error> {
         self.show_stored().await?;
         let genesis = self.chain.genesis_hash().await?;
         let store = Store::new(self.pool.clone(), genesis, self.rules.netuid);
@@ -140,8 +144,9 @@ impl Follower {
             let newest = self.newest(block, progress.block()).await?;
             match progress.block().filter(|known| *known > newest.number) {
                 None => {
-                    let reading = self.read(newest, &progress).await?;
+                    let reading = self.read(newest, progress.block(), gap).await?;
                     self.assess(&reading, &mut progress).await?;
+                    *gap = Gap::default();
                 }
                 Some(known) => {
                     let node = newest.number;
@@ -166,15 +171,20 @@ impl Follower {
         Ok(newest)
     }
 
-    async fn read(&self, block: BlockRef, progress: &Progress) -> Result<Reading, Error> {
+    async fn read<'a>(
+        &self,
+        block: BlockRef,
+        known: Option<BlockNumber>,
+        gap: &'a mut Gap,
+    ) -> Result<Reading<'a>, Error> {
         let neurons = self.chain.neurons_at(block.hash, self.rules.netuid).await?;
         let commitments = self.chain.commitments_at(block.hash, self.rules.netuid).await?;
-        let replaced = replaced_policies(&self.chain, &self.rules, progress.block(), block, &commitments).await?;
+        let replaced = gap.replaced_policies(&self.chain, &self.rules, known, block, &commitments).await?;
         Ok(Reading { block, neurons, commitments, replaced })
     }
 
     /// Assesses a block, stores and shows what came of it; anew, as long as another replica stores something meanwhile.
-    async fn assess(&self, reading: &Reading, progress: &mut Progress) -> Result<(), Error> {
+    async fn assess(&self, reading: &Reading<'_>, progress: &mut Progress) -> Result<(), Error> {
         for _ in 0..ATTEMPTS {
             if self.store(reading, progress).await? {
                 return Ok(());
@@ -189,19 +199,16 @@ impl Follower {
         Err(Error::NotStored { block: reading.block.number })
     }
 
-    /// False when the store knows more than `progress`.
-    async fn store(&self, reading: &Reading, progress: &mut Progress) -> Result<bool, Error> {
+    /// False when the store knows more than `progress`, which then has to be loaded anew.
+    async fn store(&self, reading: &Reading<'_>, progress: &mut Progress) -> Result<bool, Error> {
         let Reading { block, neurons, commitments, replaced } = reading;
         let unknown = |(key, block): (&PolicyKey, &BlockNumber)| match progress.first.of_policy(key) {
             None => Some((key.clone(), *block)),
             Some(_) => None,
         };
         let mut new_policies: Vec<(PolicyKey, BlockNumber)> = replaced.iter().filter_map(unknown).collect();
-        let mut first = Cow::Borrowed(&progress.first);
-        if !new_policies.is_empty() {
-            first.to_mut().learn(new_policies.iter().cloned());
-        }
-        let assessed = assess(block.number, neurons.clone(), commitments.clone(), &self.rules, &first);
+        progress.first.learn(new_policies.iter().cloned());
+        let assessed = assess(block.number, neurons.clone(), commitments.clone(), &self.rules, &progress.first);
         let (opened, previous_key) = (assessed.opened.len(), assessed.with_previous_key());
         let snapshot =
             Snapshot { block: *block, observed_at: now(), netuid: self.rules.netuid, miners: assessed.miners };

@@ -45,7 +45,8 @@ impl Validator {
             let known = self.store.memory(genesis).accepted;
             match timely(latest.block, finalized, limit).and_then(|()| follows(latest, known.as_ref())) {
                 Ok(()) => {
-                    if known.as_ref() != Some(&latest.accepted()) {
+                    let on_disk = self.store.accepted_weights(genesis).is_some();
+                    if known.as_ref() != Some(&latest.accepted()) || !on_disk {
                         tracing::info!(block = %latest.block, cycle = %latest.cycle_id, miners = latest.shares.len(), "accepted new weights");
                         self.store.accept(genesis, latest)?;
                         self.remember(genesis);

@@ -87,7 +87,8 @@ pub struct LastSet {
     pub at: BlockNumber,
     /// What it says.
     pub message: Message,
-    /// Whether the chain showed what was sent, once it is known.
+    /// Whether the chain showed what was sent, once it is known. It was named after sealed weights once.
+    #[serde(default, alias = "revealed")]
     pub as_sent: Option<bool>,
 }
 
@@ -106,6 +107,18 @@ impl LastSet {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_an_older_validator_wrote_is_read() {
+        let written = r#"{"accepted":null,"pending":null,"last_set":{"at":7,"message":{"block":1,"cycle_id":1,"weights":[[3,65535]],
+            "reveal":{"round":9,"from":10,"until":20}},"revealed":true}}"#;
+        let memory: Memory = serde_json::from_str(written).expect("it is no damaged file");
+        let last = memory.last_set.expect("it was set");
+        assert_eq!(
+            (last.at, last.as_sent, last.message.weights),
+            (BlockNumber(7), Some(true), vec![(MinerUid(3), 65535)])
+        );
+    }
 
     #[test]
     fn what_is_replaced_while_it_is_hidden_is_kept_but_never_without_end() {

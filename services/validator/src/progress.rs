@@ -5,6 +5,9 @@ use std::time::Duration;
 use kinitro_domain::BlockNumber;
 use tokio::time::Instant;
 
+/// Finality comes in batches; a new connection fetches the metadata anew.
+const LEAST_BLAME: Duration = Duration::from_secs(120);
+
 /// How far the chain was finalized at most, and when that was seen first.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Progress {
@@ -53,14 +56,23 @@ impl Progress {
         }
     }
 
-    /// Whether the connection may be to blame: nothing new came over it for the limit. True once a limit.
+    /// Whether the connection may be to blame: nothing new came over it for the limit, or at least for [`LEAST_BLAME`]. True once in
+    /// that time.
     pub(crate) fn blames_connection(&mut self) -> bool {
-        let now = Instant::now();
-        let blamed = now.saturating_duration_since(self.since.max(self.replaced)) >= self.limit;
+        self.blames_connection_at(Instant::now())
+    }
+
+    fn blames_connection_at(&mut self, now: Instant) -> bool {
+        let blamed = now.saturating_duration_since(self.since.max(self.replaced)) >= self.limit.max(LEAST_BLAME);
         if blamed {
             self.replaced = now;
         }
         blamed
+    }
+
+    /// Gives up a height that nobody has confirmed since: one node may have told any number.
+    pub(crate) fn believe(&mut self, head: BlockNumber) {
+        self.highest = self.highest.min(head);
     }
 }
 
@@ -87,11 +99,33 @@ mod tests {
 
     #[test]
     fn a_connection_is_blamed_once_a_limit() {
+        for (limit, after) in [(600, 600), (1, 120)] {
+            let mut progress = Progress::new(Duration::from_secs(limit));
+            let start = progress.since;
+            let mut blames = |seconds| progress.blames_connection_at(start + Duration::from_secs(seconds));
+            assert!(!blames(after - 1));
+            assert!(blames(after));
+            assert!(!blames(after + 1), "it was replaced just now");
+            assert!(blames(2 * after));
+        }
+    }
+
+    #[test]
+    fn a_height_that_only_one_node_ever_told_is_given_up_with_its_connection() {
         let mut progress = Progress::new(Duration::from_secs(600));
-        assert!(!progress.blames_connection());
-        progress = Progress::new(Duration::ZERO);
-        assert!(progress.blames_connection());
-        progress.limit = Duration::from_secs(600);
-        assert!(!progress.blames_connection(), "it was replaced just now");
+        let start = progress.since;
+        let far = BlockNumber(4_000_000_000);
+        assert_eq!(progress.saw_at(far, BlockNumber(0), start), None);
+        let behind = Some(Lag::Behind { known: far });
+        assert_eq!(progress.saw_at(BlockNumber(12), BlockNumber(10), start + Duration::from_secs(600)), behind);
+        assert!(progress.blames_connection_at(start + Duration::from_secs(600)));
+        progress.believe(BlockNumber(12));
+        assert_eq!(progress.saw_at(BlockNumber(13), BlockNumber(10), start + Duration::from_secs(660)), None);
+        let behind = Some(Lag::Behind { known: BlockNumber(14) });
+        assert_eq!(
+            progress.saw_at(BlockNumber(13), BlockNumber(14), start + Duration::from_secs(661)),
+            behind,
+            "on disk"
+        );
     }
 }

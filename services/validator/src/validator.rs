@@ -79,6 +79,10 @@ impl Validator {
                     _ => "chain",
                 };
                 self.status.raise(Area::Chain, cause, error.to_string());
+                // A proxy whose node died answers errors for ever, and its socket stays open.
+                if self.progress.blames_connection() {
+                    self.chain.drop_connection();
+                }
             }
             Err(error) => self.status.raise(Area::Setting, "state", error.to_string()),
         }
@@ -159,6 +163,7 @@ impl Validator {
         }
         if lag.is_some() && self.progress.blames_connection() {
             self.chain.drop_connection();
+            self.progress.believe(head);
         }
         Ok(!matches!(lag, Some(Lag::Behind { .. })))
     }

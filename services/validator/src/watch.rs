@@ -95,6 +95,9 @@ impl Validator {
     fn shown(&mut self, genesis: &str, shown: &LastSet, at: usize) -> Result<(), Error> {
         let newest = self.store.memory(genesis).hidden.len() == at;
         let certain = shown.message.reveal.is_some_and(|reveal| !reveal.shown_before);
+        if newest {
+            self.status.clear(Area::ReadBack);
+        }
         if at == 0 && newest && !certain {
             return Ok(());
         }
@@ -140,9 +143,15 @@ impl Validator {
     }
 }
 
-/// Judges what waits, the oldest first, each with whether the chain shows it. Before its time, equal weights are older ones.
+/// Judges what waits, the oldest first, each with whether the chain shows it. Before its time, equal weights are older ones; and
+/// where the chain showed the same before, they say nothing about what was committed earlier and must still come.
 fn verdict(due: &[(Reveal, bool)], now: BlockNumber) -> Verdict {
-    if let Some(at) = due.iter().rposition(|(reveal, equal)| *equal && now >= reveal.from) {
+    let shown = |(reveal, equal): &(Reveal, bool)| *equal && now >= reveal.from;
+    let certain = |(reveal, _): &(Reveal, bool)| !reveal.shown_before;
+    if let Some(at) = due.iter().rposition(|one| shown(one) && certain(one)) {
+        return Verdict::Shown(at);
+    }
+    if let Some(at) = due.iter().rposition(shown).filter(|at| !due[..*at].iter().any(certain)) {
         return Verdict::Shown(at);
     }
     match due.first() {
@@ -180,5 +189,16 @@ mod tests {
         assert_eq!(at([false, true], 160), Verdict::Shown(1), "the first was replaced, or shown while nobody looked");
         assert_eq!(at([false, true], 140), Verdict::Open, "these are older ones");
         assert_eq!(at([true, true], 210), Verdict::Shown(1));
+    }
+
+    #[test]
+    fn weights_that_the_chain_showed_before_hide_no_loss() {
+        let before = |from, until| Reveal { shown_before: true, ..reveal(from, until) };
+        let at = |now| verdict(&[(reveal(100, 200), false), (before(150, 250), true)], BlockNumber(now));
+        assert_eq!((at(160), at(201)), (Verdict::Open, Verdict::Lost));
+        assert_eq!(
+            verdict(&[(before(100, 200), false), (before(150, 250), true)], BlockNumber(160)),
+            Verdict::Shown(1)
+        );
     }
 }

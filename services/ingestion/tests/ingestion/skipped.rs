@@ -1,6 +1,9 @@
 //! Commitments in blocks that ingestion did not read when they were the newest.
 
+use std::time::Duration;
+
 use kinitro_ingestion::Config;
+use tokio::time::sleep;
 
 use crate::support::{Ingestion, World};
 
@@ -57,4 +60,32 @@ async fn after_hours_the_owner_is_who_the_kept_blocks_show() {
     // What was replaced before that is looked for by nobody.
     let again = world.commit("//Charlie", "e/f:v1:http://h:2").await;
     assert_eq!(ingestion.revision(2, "v1").await.first_commit_block, again);
+}
+
+#[tokio::test]
+async fn a_node_that_drops_connections_and_refuses_to_answer_costs_nobody_an_endpoint() {
+    let world = World::new(&["//Alice", "//Bob"]).await;
+    let mut node = world.another_node().await;
+    let ingestion = Ingestion::start(Config { network: node.url(), ..world.config() }).await;
+    ingestion.list_at(world.finalize()).await;
+
+    node.stop().await;
+    world.commit("//Alice", "a/b:v1:http://h:1").await;
+    let copied = world.commit("//Bob", "c/d:w1:http://h:1").await;
+    let mut last = copied;
+    for revision in 2..12 {
+        last = world.commit("//Alice", &format!("a/b:v{revision}:http://h:1")).await;
+    }
+    node.start(&world).await;
+    for round in 0..40 {
+        match round % 4 {
+            0 => world.chain.fail_next("chain_getBlockHash", 2, -32603, "busy"),
+            _ => world.chain.drop_connections(),
+        }
+        sleep(Duration::from_millis(50)).await;
+    }
+
+    let list = ingestion.list_at(last).await;
+    let seen: Vec<_> = list.miners.iter().map(|miner| (miner.status.as_str(), miner.first_commit_block)).collect();
+    assert_eq!(seen, [("active", last), ("duplicate_endpoint", copied)]);
 }
