@@ -123,9 +123,11 @@ impl ChainClient {
     async fn sign(&self, signer: &Signer, call: &Call) -> Result<(Ticket, Vec<u8>), ChainError> {
         const TASK: &str = "signing a transaction";
         let connection = self.link.connection().await?;
-        let birth = self.finalized_head().await?;
-        let at = connection.api.at_block_hash_and_number(subxt::utils::H256::from(birth.hash), birth.number.0).await;
+        let head = self.finalized_head().await?;
+        let at = connection.api.at_block_hash_and_number(subxt::utils::H256::from(head.hash), head.number.0).await;
         let at = at.map_err(|error| connection.failed(TASK, error))?;
+        // Asked for again: reading a runtime's metadata the first time can take a development chain's whole era.
+        let birth = self.finalized_head().await?;
         let nonce = connection.methods.system_account_next_index(&AccountId32(signer.public_key())).await;
         let nonce = nonce.map_err(|error| connection.failed(TASK, error))?;
         let parameters = DefaultExtrinsicParamsBuilder::new()
