@@ -6,10 +6,10 @@
 //! ```
 #![no_main]
 
-#[allow(dead_code)]
+#[allow(dead_code, reason = "the test uses more of it")]
 #[path = "../../libs/chain/tests/hostile/checks.rs"]
 mod checks;
-#[allow(dead_code)]
+#[allow(dead_code, reason = "the test uses more of it")]
 #[path = "../../libs/chain/tests/hostile/inputs.rs"]
 mod inputs;
 

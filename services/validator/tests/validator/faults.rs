@@ -37,10 +37,7 @@ async fn a_connection_lost_after_the_transaction_was_taken_sets_nothing_twice() 
 #[tokio::test]
 async fn connections_that_drop_between_submission_and_finality_cost_nothing() {
     let world = World::unlimited().await;
-    world.chain.hold_transactions(true);
-    world.backend.publish(&usual(3, 1));
-    let _validator = world.validate().await;
-    world.until("the ticket is on disk", || !world.memory()["pending"].is_null()).await;
+    let _validator = world.validate_held().await;
     world.chain.drop_connections();
     world.chain.hold_transactions(false);
     world.step();
@@ -51,10 +48,7 @@ async fn connections_that_drop_between_submission_and_finality_cost_nothing() {
 #[tokio::test]
 async fn a_node_that_restarts_in_the_middle_costs_nothing() {
     let mut world = World::unlimited().await;
-    world.chain.hold_transactions(true);
-    world.backend.publish(&usual(3, 1));
-    let _validator = world.validate().await;
-    world.until("the ticket is on disk", || !world.memory()["pending"].is_null()).await;
+    let _validator = world.validate_held().await;
     world.stop_node().await;
     world.chain.hold_transactions(false);
     for _ in 0..5 {

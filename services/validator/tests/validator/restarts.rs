@@ -11,10 +11,7 @@ use crate::support::{Script, USUAL, World, subnet, usual, weights};
 #[tokio::test]
 async fn a_kill_between_ticket_and_inclusion_sets_exactly_once() {
     let world = World::unlimited().await;
-    world.chain.hold_transactions(true);
-    world.backend.publish(&usual(3, 1));
-    let validator = world.validate().await;
-    world.until("the ticket is on disk", || !world.memory()["pending"].is_null()).await;
+    let validator = world.validate_held().await;
     world.until_taken().await;
     validator.kill().await;
     assert!(world.memory()["last_set"].is_null());
@@ -33,10 +30,7 @@ async fn a_kill_between_ticket_and_inclusion_sets_exactly_once() {
 #[tokio::test]
 async fn while_the_fate_of_a_transaction_is_open_no_other_is_sent_though_the_rate_limit_would_allow_it() {
     let world = World::unlimited().await;
-    world.chain.hold_transactions(true);
-    world.backend.publish(&usual(3, 1));
-    let validator = world.validate().await;
-    world.until("the ticket is on disk", || !world.memory()["pending"].is_null()).await;
+    let validator = world.validate_held().await;
     world.until_taken().await;
     let ticket = world.memory()["pending"]["ticket"].clone();
     validator.kill().await;
@@ -178,10 +172,7 @@ async fn weights_that_were_not_compared_before_a_stop_are_compared_after_it() {
 #[tokio::test]
 async fn a_stop_with_a_transaction_on_its_way_leaves_it_to_the_next_start() {
     let world = World::unlimited().await;
-    world.chain.hold_transactions(true);
-    world.backend.publish(&usual(3, 1));
-    let validator = world.validate().await;
-    world.until("the ticket is on disk", || !world.memory()["pending"].is_null()).await;
+    let validator = world.validate_held().await;
     validator.stop().await;
     assert!(!world.memory()["pending"].is_null());
     world.chain.hold_transactions(false);
@@ -193,10 +184,7 @@ async fn a_stop_with_a_transaction_on_its_way_leaves_it_to_the_next_start() {
 #[tokio::test]
 async fn after_an_absence_so_long_that_the_node_forgot_the_chain_itself_tells_what_became_of_it() {
     let world = World::new().await;
-    world.chain.hold_transactions(true);
-    world.backend.publish(&usual(3, 1));
-    let validator = world.validate().await;
-    world.until("the ticket is on disk", || !world.memory()["pending"].is_null()).await;
+    let validator = world.validate_held().await;
     world.until_taken().await;
     validator.kill().await;
     world.chain.hold_transactions(false);

@@ -104,6 +104,15 @@ impl World {
         Validator::start(self.config()).await
     }
 
+    /// A validator that has the usual weights to set and a ticket on disk, while the node puts no transaction into a block.
+    pub async fn validate_held(&self) -> Validator {
+        self.chain.hold_transactions(true);
+        self.backend.publish(&usual(3, 1));
+        let validator = self.validate().await;
+        self.until("the ticket is on disk", || !self.memory()["pending"].is_null()).await;
+        validator
+    }
+
     /// The one file of the validator's memory.
     pub fn state_file(&self) -> std::path::PathBuf {
         let name = format!("subnet-{NETUID}-0-{}.json", hotkey(VALIDATOR));
