@@ -26,7 +26,9 @@ pub use config::{ConfigError, ConfigLoader, field_names, load_config, postgres_u
 pub use error::ChassisError;
 pub use futures::future::BoxFuture;
 pub use metrics::render_metrics;
-pub use server::{GrpcServer, MAX_MESSAGE_BYTES, serve_http};
+pub use server::{
+    GrpcServer, MAX_MESSAGE_BYTES, ServerLimits, address_key, hold_until_sent, raise_open_files, serve_http,
+};
 pub use status::{ErrorInfo, status, status_with};
 pub use supervisor::{Supervisor, SupervisorError};
 pub use telemetry::{LogFormat, init_telemetry, init_telemetry_into};

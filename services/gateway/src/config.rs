@@ -22,6 +22,14 @@ pub struct Config {
     pub database_url: Option<String>,
     /// Accepted for existing deployments; scheduling decides when a lease is stale.
     pub task_stale_threshold_seconds: u64,
+    /// Connections at once; never more than half of the files that the process may open (`ulimit -n`). Beyond it, the one that has been
+    /// idle for longest is closed for a new one.
+    pub max_connections: u32,
+    /// The same for one client address. Behind a proxy all clients have its address: then raise it to `max_connections`, of which one
+    /// address gets at most half.
+    pub max_connections_per_address: u32,
+    /// A client that takes nothing of its answer for so long is cut off.
+    pub client_stall_seconds: u64,
     /// DEBUG, INFO, WARNING, ERROR, or a filter. Applied by the program that starts the service.
     pub log_level: String,
     /// Where ingestion answers gRPC.
@@ -44,6 +52,9 @@ impl Default for Config {
             no_auth_on_any_address: false,
             database_url: None,
             task_stale_threshold_seconds: 300,
+            max_connections: 4096,
+            max_connections_per_address: 256,
+            client_stall_seconds: 30,
             log_level: "INFO".to_owned(),
             ingestion_url: "http://127.0.0.1:50051".to_owned(),
             scheduling_url: "http://127.0.0.1:50052".to_owned(),
@@ -61,6 +72,15 @@ impl Config {
     pub fn validate(&self) -> Result<(), String> {
         if self.no_auth_on_any_address && !self.no_auth {
             return Err("no_auth_on_any_address means nothing without no_auth; give both or neither".to_owned());
+        }
+        for (field, value) in [
+            ("max_connections", u64::from(self.max_connections)),
+            ("max_connections_per_address", u64::from(self.max_connections_per_address)),
+            ("client_stall_seconds", self.client_stall_seconds),
+        ] {
+            if value == 0 {
+                return Err(format!("{field} is 0, so that nothing would be served; set it to 1 or more"));
+            }
         }
         if let Some(key) = self.key()
             && !key.bytes().all(|byte| byte.is_ascii_graphic())

@@ -10,6 +10,7 @@
 //!   annotation renamed, the gateway would refuse to start rather than leave the route open.
 //! - `GET /health` is 503 while Postgres, Redis or a service is away. A chain that is away is reported and does not count:
 //!   weights and scores are still served, and restarting anything would not bring it back.
+//! - A request is under way until its answer is sent. What a client may hold by not reading is bounded, in all and for its address.
 //! - `GET /metrics` answers with what is there, whoever is away.
 
 mod access;
@@ -19,6 +20,7 @@ mod fresh;
 mod health;
 mod observe;
 mod scrape;
+mod slots;
 mod start;
 mod upstream;
 

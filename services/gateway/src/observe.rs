@@ -15,10 +15,12 @@ use axum::{
 };
 use futures::FutureExt as _;
 use http::{HeaderValue, Method, StatusCode, header};
-use kinitro_chassis::{continue_trace, current_traceparent};
+use http_body::Body as _;
+use kinitro_chassis::{continue_trace, current_traceparent, hold_until_sent};
 use kinitro_transcode::{Problem, RequestId, RouteInfo};
-use tokio::sync::Semaphore;
 use tracing::Instrument as _;
+
+use crate::slots::Slots;
 
 /// A request may take this long in all, the reading of its body included. The calls behind it have less.
 const REQUEST_LIMIT: Duration = Duration::from_secs(40);
@@ -29,14 +31,13 @@ const SHOWN_PATH: usize = 200;
 /// How many requests may be under way at once, and for how long.
 #[derive(Clone)]
 pub(crate) struct Limits {
-    slots: Arc<Semaphore>,
+    slots: Arc<Slots>,
     time: Duration,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        const AT_ONCE: usize = 4096;
-        Self { slots: Arc::new(Semaphore::new(AT_ONCE)), time: REQUEST_LIMIT }
+        Self { slots: Arc::default(), time: REQUEST_LIMIT }
     }
 }
 
@@ -80,17 +81,12 @@ pub(crate) async fn observe(mut request: Request, next: Next) -> Response {
 
 /// The limits, and the net under panics.
 pub(crate) async fn protect(State(limits): State<Limits>, request: Request, next: Next) -> Response {
-    let Ok(_slot) = limits.slots.try_acquire() else {
-        return Problem::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "OVERLOADED",
-            "too many requests are under way; try again",
-        )
-        .with_header(header::RETRY_AFTER, HeaderValue::from_static("1"))
-        .into_response();
+    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip());
+    let Some(mut slot) = limits.slots.take(peer) else {
+        return overloaded("too many requests are under way, in all or from this address; try again");
     };
     let guarded = AssertUnwindSafe(next.run(request)).catch_unwind();
-    match tokio::time::timeout(limits.time, guarded).await {
+    let mut response = match tokio::time::timeout(limits.time, guarded).await {
         Ok(Ok(response)) => response,
         Ok(Err(panic)) => {
             let said = panic.downcast_ref::<&str>().copied().or(panic.downcast_ref::<String>().map(String::as_str));
@@ -101,7 +97,21 @@ pub(crate) async fn protect(State(limits): State<Limits>, request: Request, next
             let detail = "the request was not complete in time; send the body faster";
             Problem::new(StatusCode::REQUEST_TIMEOUT, "REQUEST_TIMEOUT", detail).into_response()
         }
+    };
+    let bytes = response.body().size_hint().lower();
+    if !slot.hold(usize::try_from(bytes).unwrap_or(usize::MAX)) {
+        return overloaded(
+            "too many bytes wait for clients that do not take them, in all or at this address; try again",
+        );
     }
+    hold_until_sent(&mut response, slot);
+    response
+}
+
+fn overloaded(detail: &'static str) -> Response {
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "OVERLOADED", detail)
+        .with_header(header::RETRY_AFTER, HeaderValue::from_static("1"))
+        .into_response()
 }
 
 /// Methods are free text on the wire; a label is not.
@@ -127,6 +137,7 @@ mod tests {
     use tower::ServiceExt as _;
 
     use super::*;
+    use crate::slots::Sizes;
 
     async fn ask(limits: Limits, path: &str) -> (u16, String) {
         let router = Router::new()
@@ -156,7 +167,8 @@ mod tests {
 
     #[tokio::test]
     async fn more_requests_than_slots_are_refused() {
-        let (status, body) = ask(Limits { slots: Arc::new(Semaphore::new(0)), ..Limits::default() }, "/hangs").await;
+        let none = Sizes { requests: 0, ..Sizes::default() };
+        let (status, body) = ask(Limits { slots: Arc::new(Slots::new(none)), ..Limits::default() }, "/hangs").await;
         assert_eq!(status, 503);
         assert!(body.contains("urn:kinitro:problem:overloaded"), "{body}");
     }

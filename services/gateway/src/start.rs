@@ -1,11 +1,13 @@
 //! Puts the gateway together.
 
-use std::convert::Infallible;
+use std::{convert::Infallible, time::Duration};
 
 use axum::{Router, middleware};
-use kinitro_chassis::{Supervisor, serve_http};
+use kinitro_chassis::{ServerLimits, Supervisor, serve_http};
 use kinitro_transcode::{Transcoder, complete_exchange};
 use tokio::net::TcpListener;
+use tower::Layer as _;
+use tower_http::normalize_path::NormalizePathLayer;
 
 use crate::{
     Config, Error,
@@ -37,10 +39,18 @@ pub async fn start(config: Config, listener: TcpListener, supervisor: &Superviso
         tracing::info!("database_url is accepted and not used: the gateway asks the services, which have databases");
     }
     kinitro_chassis::render_metrics();
-    let router = router(&config, &access)?;
+    // Around the router: by the time that its own layers run, the route is chosen.
+    let trimmed = NormalizePathLayer::trim_trailing_slash().layer(router(&config, &access)?);
+    let router = Router::new().fallback_service(trimmed);
+    let limits = ServerLimits {
+        connections: config.max_connections as usize,
+        connections_per_address: Some(config.max_connections_per_address as usize),
+        stall: Duration::from_secs(config.client_stall_seconds),
+        ..ServerLimits::public()
+    };
     let draining = supervisor.draining();
     supervisor.spawn("gateway server", async move {
-        serve_http(listener, router, draining.cancelled_owned()).await;
+        serve_http(listener, router, limits, draining.cancelled_owned()).await;
         Ok::<(), Infallible>(())
     });
     tracing::info!(%address, "the gateway listens");

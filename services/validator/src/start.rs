@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, convert::Infallible, sync::Arc, time::Duration};
 
 use kinitro_chain::ChainClient;
-use kinitro_chassis::{Supervisor, serve_http};
+use kinitro_chassis::{ServerLimits, Supervisor, serve_http};
 use serde_json::json;
 use tokio::net::TcpListener;
 
@@ -47,7 +47,7 @@ pub async fn start(mut config: Config, listener: Option<TcpListener>, supervisor
         kinitro_chassis::render_metrics();
         let (routes, draining) = (health::routes(status.clone()), supervisor.draining());
         supervisor.spawn("validator: health and metrics", async move {
-            serve_http(listener, routes, draining.cancelled_owned()).await;
+            serve_http(listener, routes, ServerLimits::mesh(), draining.cancelled_owned()).await;
             Ok::<(), Infallible>(())
         });
     }

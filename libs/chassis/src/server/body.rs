@@ -7,7 +7,7 @@ use std::{
 
 use axum::body::{Body, Bytes};
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
-use tokio::{sync::OwnedSemaphorePermit, time::Instant};
+use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::Code;
 use tracing::Span;
@@ -55,24 +55,12 @@ pub(super) struct CallBody {
     tally: Tally,
     closing: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
     ended: bool,
-    _permit: Option<OwnedSemaphorePermit>,
 }
 
 impl CallBody {
     /// With `ends_with`, the stream ends as `Unavailable` when the token is cancelled and nothing is left to send.
-    pub(super) fn new(
-        inner: Body,
-        tally: Tally,
-        ends_with: Option<CancellationToken>,
-        permit: Option<OwnedSemaphorePermit>,
-    ) -> Self {
-        Self {
-            inner,
-            tally,
-            closing: ends_with.map(|token| Box::pin(token.cancelled_owned())),
-            ended: false,
-            _permit: permit,
-        }
+    pub(super) fn new(inner: Body, tally: Tally, ends_with: Option<CancellationToken>) -> Self {
+        Self { inner, tally, closing: ends_with.map(|token| Box::pin(token.cancelled_owned())), ended: false }
     }
 }
 

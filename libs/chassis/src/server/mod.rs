@@ -5,11 +5,18 @@
 //! no connection is accepted any more, calls in flight finish, and streams are ended with `Unavailable`.
 
 mod body;
+mod connection;
 mod health;
 mod http_routes;
+mod limits;
 mod methods;
 mod observe;
+mod open_files;
+mod seats;
+mod sent;
 mod serve;
+mod unread;
+mod watched;
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
@@ -27,7 +34,11 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::{ChassisError, Supervisor};
 use health::{Health, Probe};
+pub use limits::ServerLimits;
 use observe::Observer;
+pub use open_files::raise_open_files;
+pub use seats::address_key;
+pub use sent::hold_until_sent;
 pub use serve::serve_http;
 
 /// The largest message a service should accept: pass it to `max_decoding_message_size` of servers and clients whose
@@ -97,7 +108,7 @@ impl GrpcServer {
     }
 
     /// How many calls run at once, and as many streams; 1024 unless set. Further calls wait within their deadline, further
-    /// streams are refused.
+    /// streams are refused. A call runs until its answer is sent.
     pub fn concurrency(mut self, limit: usize) -> Self {
         self.concurrency = limit;
         self
@@ -124,7 +135,7 @@ impl GrpcServer {
                 health.drain().await;
                 closing.cancel();
             };
-            serve_http(listener, router, close).await;
+            serve_http(listener, router, ServerLimits::mesh(), close).await;
             Ok::<(), Infallible>(())
         });
         Ok(())

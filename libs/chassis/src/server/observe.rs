@@ -8,7 +8,10 @@ use axum::{
     middleware::Next,
     response::Response,
 };
-use tokio::{sync::Semaphore, time::Instant};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::Instant,
+};
 use tokio_util::sync::CancellationToken;
 use tonic::{Code, Status};
 use tracing::{Instrument, field::Empty, info_span};
@@ -16,6 +19,7 @@ use tracing::{Instrument, field::Empty, info_span};
 use super::{
     body::{CallBody, Tally},
     methods,
+    sent::hold_until_sent,
 };
 use crate::{ErrorCode, continue_trace, status, supervisor::panic_text, trace::trace_id};
 
@@ -26,7 +30,7 @@ const OTHER: &str = "other";
 /// What all calls of a server share.
 pub(super) struct Observer {
     unary_limit: Duration,
-    calls: Semaphore,
+    calls: Arc<Semaphore>,
     streams: Arc<Semaphore>,
     closing: CancellationToken,
 }
@@ -35,7 +39,7 @@ impl Observer {
     pub(super) fn new(unary_limit: Duration, concurrency: usize, closing: CancellationToken) -> Self {
         Self {
             unary_limit,
-            calls: Semaphore::new(concurrency),
+            calls: Arc::new(Semaphore::new(concurrency)),
             streams: Arc::new(Semaphore::new(concurrency)),
             closing,
         }
@@ -63,29 +67,32 @@ pub(super) async fn observe(State(observer): State<Arc<Observer>>, request: Requ
         if method.is_some_and(|method| method.streaming) {
             // A stream may live for days, so waiting for another one's end is no use.
             let Ok(permit) = observer.streams.clone().try_acquire_owned() else {
-                return (
-                    refusal(status(ErrorCode::ResourceExhausted, "TOO_MANY_STREAMS", "too many streams are open")),
-                    None,
-                );
+                return refusal(status(ErrorCode::ResourceExhausted, "TOO_MANY_STREAMS", "too many streams are open"));
             };
-            return (next.run(request).await, Some(permit));
+            return held(next.run(request).await, permit);
         }
-        let _permit = observer.calls.acquire().await;
-        (next.run(request).await, None)
+        let permit = observer.calls.clone().acquire_owned().await.expect("the semaphore is never closed");
+        held(next.run(request).await, permit)
     }
     .instrument(span);
-    let (response, permit) = match limit {
+    let response = match limit {
         None => admitted.await,
         Some(limit) => tokio::time::timeout_at(Instant::now() + limit, admitted).await.unwrap_or_else(|_| {
             let message = format!("no answer within {} ms", limit.as_millis());
-            (refusal(status(ErrorCode::DeadlineExceeded, "DEADLINE_EXCEEDED", message)), None)
+            refusal(status(ErrorCode::DeadlineExceeded, "DEADLINE_EXCEEDED", message))
         }),
     };
     if let Some(code) = grpc_code(response.headers()) {
         tally.ended(code);
     }
     let ends_with = method.filter(|method| method.streams_answers).map(|_| observer.closing.clone());
-    response.map(|body| axum::body::Body::new(CallBody::new(body, tally, ends_with, permit)))
+    response.map(|body| axum::body::Body::new(CallBody::new(body, tally, ends_with)))
+}
+
+/// The call counts until its answer is sent: until then it costs memory.
+fn held(mut response: Response, permit: OwnedSemaphorePermit) -> Response {
+    hold_until_sent(&mut response, permit);
+    response
 }
 
 /// The answer to a call whose handler panicked.

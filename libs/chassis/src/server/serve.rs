@@ -1,56 +1,33 @@
 //! The HTTP server under every port: both versions without TLS, clients that stall cut off, a drain that lets requests finish.
 //!
-//! A connection costs a stranger nothing and us a file descriptor, so none is kept for nothing: its first request must be there in
-//! time (also while it is open which version is spoken, where hyper itself waits for ever), the head of a further one too, and an
-//! HTTP/2 client must answer pings.
+//! A connection costs a stranger nothing and us a file descriptor and memory, so none is kept for nothing ([`ServerLimits`]): its first
+//! request must be there in time (also while it is open which version is spoken, where hyper itself waits for ever), the head of a
+//! further one too, an HTTP/2 client must answer pings, and what is answered must be taken. There are caps in all and for each address.
 
-use std::{
-    future::Future,
-    net::SocketAddr,
-    pin::pin,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::{future::Future, pin::pin, sync::Arc, time::Duration};
 
-use axum::{Router, body::Body, extract::ConnectInfo};
-use http::Request;
-use hyper::{body::Incoming, service::service_fn};
+use axum::Router;
 use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
+    rt::{TokioExecutor, TokioTimer},
     server::conn::auto::Builder,
 };
-use tokio::{
-    net::{TcpListener, TcpStream},
-    time::sleep,
-};
+use tokio::{net::TcpListener, time::sleep};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tower::ServiceExt as _;
 
-/// The first request of a connection must begin within this time, and so must the head of the next one over HTTP/1.
-const HEAD_LIMIT: Duration = Duration::from_secs(30);
+use super::{connection::Connection, limits::ServerLimits, open_files::open_files, seats::Seats};
+
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(20);
 const KEEP_ALIVE_LIMIT: Duration = Duration::from_secs(20);
-const MAX_STREAMS: u32 = 256;
+/// What HTTP/1 keeps of a request's head and of an answer that is being written.
+const HTTP1_BUFFER: usize = 64 << 10;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Serves until `close` resolves; then takes no connection, and returns when the last request is answered. Each request carries
-/// its [`ConnectInfo`].
-pub async fn serve_http(listener: TcpListener, router: Router, close: impl Future<Output = ()>) {
-    serve_within(HEAD_LIMIT, listener, router, close).await;
-}
-
-async fn serve_within(head_limit: Duration, listener: TcpListener, router: Router, close: impl Future<Output = ()>) {
-    let mut server = Builder::new(TokioExecutor::new());
-    server.http1().timer(TokioTimer::new()).header_read_timeout(head_limit);
-    server
-        .http2()
-        .timer(TokioTimer::new())
-        .keep_alive_interval(KEEP_ALIVE_INTERVAL)
-        .keep_alive_timeout(KEEP_ALIVE_LIMIT)
-        .max_concurrent_streams(MAX_STREAMS);
+/// its [`ConnectInfo`](axum::extract::ConnectInfo).
+pub async fn serve_http(listener: TcpListener, router: Router, limits: ServerLimits, close: impl Future<Output = ()>) {
+    let limits = Arc::new(limits.within(open_files()));
+    let server = server(&limits);
+    let seats = Seats::new(&limits);
     let (connections, closing) = (TaskTracker::new(), CancellationToken::new());
     let mut close = pin!(close);
     loop {
@@ -60,12 +37,15 @@ async fn serve_within(head_limit: Duration, listener: TcpListener, router: Route
         };
         match accepted {
             Ok((stream, peer)) => {
-                let connection = Connection { server: server.clone(), peer, head_limit, closing: closing.clone() };
+                let Ok(seat) = seats.take(peer.ip()) else { continue };
+                let (server, limits, closing) = (server.clone(), limits.clone(), closing.clone());
+                let connection = Connection { server, limits, peer, seat, closing };
                 connections.spawn(connection.serve(stream, router.clone()));
             }
             Err(error) => {
                 // Most often all file descriptors are in use: others must finish first.
-                tracing::warn!(%error, "a connection could not be accepted");
+                let made_room = seats.make_room();
+                tracing::warn!(%error, made_room, "a connection could not be accepted");
                 sleep(ACCEPT_PAUSE).await;
             }
         }
@@ -76,59 +56,28 @@ async fn serve_within(head_limit: Duration, listener: TcpListener, router: Route
     connections.wait().await;
 }
 
-struct Connection {
-    server: Builder<TokioExecutor>,
-    peer: SocketAddr,
-    head_limit: Duration,
-    closing: CancellationToken,
-}
-
-impl Connection {
-    async fn serve(self, stream: TcpStream, router: Router) {
-        let Self { server, peer, head_limit, closing } = self;
-        // Small answers must not wait for more; a connection without the option works, only slower.
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, %peer, "could not set TCP_NODELAY");
-        }
-        let asked = Arc::new(AtomicBool::new(false));
-        let heard = asked.clone();
-        let service = service_fn(move |request: Request<Incoming>| {
-            heard.store(true, Ordering::Relaxed);
-            let mut request = request.map(Body::new);
-            request.extensions_mut().insert(ConnectInfo(peer));
-            router.clone().oneshot(request)
-        });
-        let mut served = pin!(server.serve_connection_with_upgrades(TokioIo::new(stream), service));
-        let mut patience = pin!(sleep(head_limit));
-        let (mut waiting, mut told) = (true, false);
-        let ended = loop {
-            tokio::select! {
-                ended = served.as_mut() => break ended,
-                () = closing.cancelled(), if !told => {
-                    told = true;
-                    served.as_mut().graceful_shutdown();
-                }
-                () = patience.as_mut(), if waiting => {
-                    waiting = false;
-                    if !asked.load(Ordering::Relaxed) {
-                        tracing::debug!(%peer, "a connection without a request is closed");
-                        return;
-                    }
-                }
-            }
-        };
-        if let Err(error) = ended {
-            tracing::debug!(%error, %peer, "a connection ended badly");
-        }
-    }
+fn server(limits: &ServerLimits) -> Builder<TokioExecutor> {
+    let mut server = Builder::new(TokioExecutor::new());
+    server.http1().timer(TokioTimer::new()).header_read_timeout(limits.head).max_buf_size(HTTP1_BUFFER);
+    server
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(KEEP_ALIVE_INTERVAL)
+        .keep_alive_timeout(KEEP_ALIVE_LIMIT)
+        .max_concurrent_streams(limits.streams)
+        .max_send_buf_size(limits.send_buffer);
+    server
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use axum::routing::get;
+    use std::net::SocketAddr;
+
+    use axum::{extract::ConnectInfo, routing::get};
     use tokio::{
         io::{AsyncReadExt as _, AsyncWriteExt as _},
+        net::TcpStream,
         time::timeout,
     };
 
@@ -142,7 +91,8 @@ mod tests {
         let address = listener.local_addr().unwrap();
         let peer = |ConnectInfo(peer): ConnectInfo<SocketAddr>| async move { peer.to_string() };
         let router = Router::new().route("/peer", get(peer));
-        tokio::spawn(async move { serve_within(limit, listener, router, close.cancelled_owned()).await });
+        let limits = ServerLimits { head: limit, ..ServerLimits::mesh() };
+        tokio::spawn(async move { serve_http(listener, router, limits, close.cancelled_owned()).await });
         address
     }
 

@@ -4,6 +4,8 @@
 mod auth;
 mod config;
 mod health;
+mod keep_alive;
 mod metrics;
 mod routes;
+mod slow_readers;
 mod support;
