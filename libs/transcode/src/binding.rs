@@ -6,6 +6,7 @@ use percent_encoding::percent_decode;
 use prost_reflect::{DynamicMessage, FieldDescriptor, Value};
 
 use crate::{
+    ignored::Ignored,
     json::{Fault, Reason, single_from_text},
     rule::{BodyRule, Rule},
     schema::{Content, Form, MessageShape, Schema, Single},
@@ -124,13 +125,27 @@ impl Binding {
         Ok(())
     }
 
-    /// Fills the query parameters.
-    pub fn fill_query(&self, schema: &Schema, message: &mut DynamicMessage, query: &str) -> Result<(), Fault> {
+    /// Fills the query parameters. Names that are no parameter go into `ignored`; without it they are refused.
+    pub fn fill_query(
+        &self,
+        schema: &Schema,
+        message: &mut DynamicMessage,
+        query: &str,
+        mut ignored: Option<&mut Ignored>,
+    ) -> Result<(), Fault> {
         let mut seen = vec![false; self.parameters.len()];
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-            let (name, text) = pair.split_once('=').unwrap_or((pair, ""));
-            let name = decoded(name)?;
-            let Some(&index) = self.by_name.get(name.as_ref()) else { return Err(self.unknown(&name)) };
+            let (raw, text) = pair.split_once('=').unwrap_or((pair, ""));
+            let known = decoded(raw).map(|name| (self.by_name.get(name.as_ref()).copied(), name));
+            let index = match (known, ignored.as_deref_mut()) {
+                (Ok((Some(index), _)), _) => index,
+                (_, Some(ignored)) => {
+                    ignored.add(raw);
+                    continue;
+                }
+                (Ok((None, name)), None) => return Err(self.unknown(&name)),
+                (Err(fault), None) => return Err(fault),
+            };
             let slot = &self.parameters[index];
             if std::mem::replace(&mut seen[index], true) && !slot.repeated {
                 return Err(Fault::new(Reason::DuplicateField, "the parameter is given twice").at(slot.name.as_str()));

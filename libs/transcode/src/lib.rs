@@ -9,7 +9,9 @@
 //! - **What cannot work fails at the start**, with the name of the RPC: an unknown field in a template, two RPCs behind
 //!   one route, a streaming RPC, a service without annotations.
 //! - **JSON in** is strict: unknown fields, duplicate keys, numbers that do not fit and nesting deeper than 32 levels are
-//!   refused with the place; nothing is rounded to an integer or cut off. `null` means unset.
+//!   refused with the place; nothing is rounded to an integer or cut off. `null` means unset. A number may be text, as the JSON
+//!   mapping of protobuf has it; NaN and the infinities are refused.
+//! - **Query parameters** of a GET that the route does not have are ignored, and named in `x-ignored-parameters`.
 //! - **JSON out** is deterministic: fields in the order of their declaration, under their proto names; map keys sorted
 //!   (numbers by value, text by bytes); a field without presence is always there; an unset field with presence is
 //!   `null`; 64-bit integers are numbers; doubles read back to the same bits.
@@ -25,6 +27,7 @@ mod cache;
 mod call;
 mod error;
 mod exchange;
+mod ignored;
 pub mod json;
 mod problem;
 mod route;

@@ -17,6 +17,7 @@ use crate::{
     body,
     cache::{CachePolicy, entity_tag, has_already},
     call,
+    ignored::{IGNORED_PARAMETERS, Ignored},
     json::{read_field, read_message, write_field, write_message},
     status::problem_of,
     transcoder::RouteInfo,
@@ -57,7 +58,16 @@ impl Route {
             guard(request.headers())?;
         }
         let (mut parts, body) = request.into_parts();
-        let message = self.message(&mut parts, body).await?;
+        let mut ignored = Ignored::default();
+        let mut answer = self.asked(&mut parts, body, &mut ignored).await;
+        if let (Ok(response), Some(names)) = (&mut answer, ignored.header()) {
+            response.headers_mut().insert(IGNORED_PARAMETERS, names);
+        }
+        answer
+    }
+
+    async fn asked(&self, parts: &mut Parts, body: Body, ignored: &mut Ignored) -> Result<Response, Problem> {
+        let message = self.message(parts, body, ignored).await?;
         let id = parts.extensions.get::<RequestId>().cloned().ok_or_else(Problem::internal)?;
         let timeout = call::asked_timeout(&parts.headers).map_or(self.timeout, |asked| asked.min(self.timeout));
         let answer = call::unary(self.channel.clone(), self.grpc_path.clone(), message, &parts.headers, &id, timeout)
@@ -72,10 +82,10 @@ impl Route {
             );
             Problem::internal()
         })?;
-        Ok(self.answer(&parts, json))
+        Ok(self.answer(parts, json))
     }
 
-    async fn message(&self, parts: &mut Parts, body: Body) -> Result<DynamicMessage, Problem> {
+    async fn message(&self, parts: &mut Parts, body: Body, ignored: &mut Ignored) -> Result<DynamicMessage, Problem> {
         let path = RawPathParams::from_request_parts(parts, &())
             .await
             .map_err(|_| Problem::new(StatusCode::BAD_REQUEST, "INVALID_VALUE", "the path is not UTF-8"))?;
@@ -105,7 +115,10 @@ impl Route {
             }
         };
         self.binding.fill_path(&self.schema, &mut message, path.iter().map(|(_, value)| value))?;
-        self.binding.fill_query(&self.schema, &mut message, parts.uri.query().unwrap_or_default())?;
+        // A GET changes nothing, and clients and proxies put things of their own into its query.
+        let lenient = parts.method == Method::GET || parts.method == Method::HEAD;
+        let query = parts.uri.query().unwrap_or_default();
+        self.binding.fill_query(&self.schema, &mut message, query, lenient.then_some(ignored))?;
         Ok(message)
     }
 

@@ -15,7 +15,7 @@ pub(super) fn single_precision(value: f64) -> Result<Value, Fault> {
     }
 }
 
-/// A number in the spelling of JSON, as a path or query gives it.
+/// A number in the spelling of JSON, as a path, a query or a JSON string gives it.
 pub(super) fn from_text(text: &str) -> Result<f64, Fault> {
     let digits_first = text.strip_prefix('-').unwrap_or(text).starts_with(|first: char| first.is_ascii_digit());
     match serde_json::from_str::<f64>(text) {

@@ -2,7 +2,10 @@
 
 use prost_reflect::Value;
 
-use super::fault::{Fault, Reason, quoted};
+use super::{
+    fault::{Fault, Reason, quoted},
+    float,
+};
 use crate::schema::Single;
 
 /// Largest magnitude below which every integer is a double of its own: 2^53 - 1.
@@ -57,6 +60,16 @@ pub(super) fn from_text(kind: &Single, text: &str) -> Result<Value, Fault> {
             ))
         }
     }
+}
+
+/// An integer in JSON quotes: everything that would be one without them.
+pub(super) fn from_quoted(kind: &Single, text: &str) -> Result<Value, Fault> {
+    from_text(kind, text).or_else(|fault| match float::from_text(text) {
+        // All digits were there: the value is out of range, and told exactly.
+        Ok(_) if text.bytes().all(|byte| byte == b'-' || byte.is_ascii_digit()) => Err(fault),
+        Ok(value) => from_double(kind, value),
+        Err(_) => Err(fault),
+    })
 }
 
 fn bounds(kind: &Single) -> (&'static str, i128, i128) {

@@ -122,7 +122,9 @@ impl Visitor<'_> for ValueSeed<'_, '_> {
         match self.kind {
             Single::String => Ok(Value::String(value.to_owned())),
             Single::Bytes => self.done(bytes_from_text(value)),
-            Single::I64 | Single::U64 => self.done(integer::from_text(self.kind, value)),
+            Single::I32 | Single::I64 | Single::U32 | Single::U64 => self.done(integer::from_quoted(self.kind, value)),
+            Single::F64 => self.done(float::from_text(value).map(Value::F64)),
+            Single::F32 => self.done(float::from_text(value).and_then(float::single_precision)),
             Single::Enum(desc) => self.done(enum_from_name(desc, value)),
             _ => Err(E::invalid_type(Unexpected::Str(&cut(value)), &self)),
         }

@@ -114,9 +114,8 @@ pub(super) fn describe(shape: &MessageShape) -> &'static str {
 pub(super) fn describe_single(kind: &Single) -> &'static str {
     match kind {
         Single::Bool => "true or false",
-        Single::I32 | Single::U32 => "an integer",
-        Single::I64 | Single::U64 => "an integer, or one as text",
-        Single::F32 | Single::F64 => "a number",
+        Single::I32 | Single::U32 | Single::I64 | Single::U64 => "an integer, or one as text",
+        Single::F32 | Single::F64 => "a number, or one as text",
         Single::String => "text",
         Single::Bytes => "base64 text",
         Single::Enum(_) => "the name of an enum value",

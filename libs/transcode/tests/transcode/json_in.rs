@@ -73,6 +73,13 @@ fn integers_are_taken_exactly_or_not_at_all() {
         (r#"{"u32":4e2}"#, "u32", "400"),
         (r#"{"i32":-0}"#, "i32", "0"),
         (r#"{"u64":9007199254740991.0}"#, "u64", "9007199254740991"),
+        (r#"{"u32":"1"}"#, "u32", "1"),
+        (r#"{"u32":"4294967295"}"#, "u32", "4294967295"),
+        (r#"{"i32":"-2147483648"}"#, "i32", "-2147483648"),
+        (r#"{"u32":"1.0"}"#, "u32", "1"),
+        (r#"{"u64":"1.0"}"#, "u64", "1"),
+        (r#"{"i32":"4e2"}"#, "i32", "400"),
+        (r#"{"i64":"-1E+3"}"#, "i64", "-1000"),
     ] {
         let written = write(&read(json).unwrap());
         assert!(written.contains(&format!("\"{field}\":{value},")), "{json}: {written}");
@@ -84,7 +91,14 @@ fn integers_are_taken_exactly_or_not_at_all() {
         r#"{"u64":1.5}"#,
         r#"{"u64":9007199254740993.0}"#,
         r#"{"u64":1e300}"#,
-        r#"{"u64":"1.0"}"#,
+        r#"{"u64":"1.5"}"#,
+        r#"{"u64":"1e300"}"#,
+        r#"{"u64":"9007199254740993.0"}"#,
+        r#"{"u64":"0x1"}"#,
+        r#"{"u64":"NaN"}"#,
+        r#"{"u64":"Infinity"}"#,
+        r#"{"u64":"1 "}"#,
+        r#"{"u64":"1\n"}"#,
         r#"{"u64":"+1"}"#,
         r#"{"u64":" 1"}"#,
         r#"{"u64":"01"}"#,
@@ -94,14 +108,35 @@ fn integers_are_taken_exactly_or_not_at_all() {
         assert_refused(json, Reason::InvalidValue, "u64", "");
     }
     assert_refused(r#"{"u32":4294967296}"#, Reason::InvalidValue, "u32", "out of range for uint32 (0 to 4294967295)");
-    assert_refused(r#"{"u32":"1"}"#, Reason::InvalidValue, "u32", "expected an integer");
+    assert_refused(r#"{"u32":"4294967296"}"#, Reason::InvalidValue, "u32", "out of range for uint32 (0 to 4294967295)");
+    assert_refused(r#"{"u32":[]}"#, Reason::InvalidValue, "u32", "expected an integer, or one as text");
     assert_refused(r#"{"i32":2147483648}"#, Reason::InvalidValue, "i32", "out of range for int32");
+}
+
+#[test]
+fn a_double_may_be_text_as_the_json_mapping_of_protobuf_has_it() {
+    for (json, written) in [
+        (r#"{"real":"1.5"}"#, r#""real":1.5,"#),
+        (r#"{"real":"-1.5e-3"}"#, r#""real":-0.0015,"#),
+        (r#"{"real":"1E+3"}"#, r#""real":1000.0,"#),
+        (r#"{"real":"7"}"#, r#""real":7.0,"#),
+        (r#"{"single":"0.25"}"#, r#""single":0.25,"#),
+    ] {
+        let all = write(&read(json).unwrap());
+        assert!(all.contains(written), "{json}: {all}");
+    }
+    for text in ["NaN", "Infinity", "-Infinity", "inf", "nan", "", " 1", "1 ", "+1", ".5", "1.", "01", "1e400", "1_000"]
+    {
+        assert_refused(&format!(r#"{{"real":{text:?}}}"#), Reason::InvalidValue, "real", "is not a finite number");
+        assert_refused(&format!(r#"{{"single":{text:?}}}"#), Reason::InvalidValue, "single", "is not a finite number");
+    }
+    assert_refused(r#"{"single":"1e300"}"#, Reason::InvalidValue, "single", "out of range for float");
 }
 
 #[test]
 fn numbers_that_no_double_holds_are_refused() {
     assert_refused(r#"{"single":1e300}"#, Reason::InvalidValue, "single", "out of range for float");
-    assert_refused(r#"{"real":"1.5"}"#, Reason::InvalidValue, "real", "expected a number");
+    assert_refused(r#"{"real":[]}"#, Reason::InvalidValue, "real", "expected a number, or one as text");
     assert!(read(r#"{"real":1e400}"#).is_err());
     for json in [r#"{"real":NaN}"#, r#"{"real":Infinity}"#, r#"{"real":01}"#, r#"{"real":.5}"#] {
         assert_eq!(refused(json).0, Reason::InvalidJson, "{json}");

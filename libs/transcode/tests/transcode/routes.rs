@@ -60,22 +60,47 @@ async fn query_parameters_fill_nested_repeated_and_typed_fields() {
 async fn a_wrong_query_is_refused_by_name() {
     let router = router().await;
     for (query, field, words) in [
-        ("nope=1", "nope", "the parameters are block, filter, numbers, page.page_size, page.token, colour"),
         ("filter=a&filter=b", "filter", "twice"),
         ("page.pageSize=1&page.page_size=2", "page.page_size", "twice"),
         ("page.page_size=-1", "page.page_size", "out of range for uint32"),
         ("numbers=1&numbers=x", "numbers", "not a decimal integer"),
         ("by_name=a&by_id=1", "by_id", "exclude each other"),
-        ("labels=a", "labels", "no query parameter"),
         ("filter=%ff", "filter", "UTF-8"),
     ] {
         let answer = get(&router, &format!("/v1/look/latest?{query}")).await;
         assert_eq!((answer.status, &answer.json()["field"]), (400, &field.into()), "{query}: {}", answer.body);
         assert!(answer.body.contains(words), "{query}: {}", answer.body);
     }
-    // What the path gives is no parameter; where the body gives everything there are none.
-    assert_eq!(get(&router, "/v1/look/5?block=6").await.status, 400);
-    assert_eq!(post(&router, "/v1/echo?text=a", "{}").await.status, 400);
+    // Where the body gives everything there are no parameters.
+    let answer = post(&router, "/v1/echo?text=a", "{}").await;
+    assert_eq!((answer.status, &answer.json()["field"]), (400, &"text".into()), "{}", answer.body);
+    let remove = |query: &str| Request::delete(format!("/v1/look/7/abc?{query}")).body(Body::empty()).unwrap();
+    let answer = send(&router, remove("nope=1")).await;
+    assert_eq!((answer.status, &answer.json()["field"]), (400, &"nope".into()), "{}", answer.body);
+    assert!(answer.body.contains("the parameters are filter, numbers, page.page_size, colour"), "{}", answer.body);
+}
+
+#[tokio::test]
+async fn unknown_parameters_of_a_get_are_ignored_and_named() {
+    let router = router().await;
+    let bare = get(&router, "/v1/look/5").await;
+    assert_eq!(bare.header("x-ignored-parameters"), "");
+    for (query, named) in [
+        ("nope=1", "nope"),
+        ("utm_source=a&utm_source=b&x", "utm_source,x"),
+        // Maps and what the path gives are no parameters.
+        ("labels=a&block=6", "labels,block"),
+        ("%ff=1&c%0d%0aevil:1=2", "%ff,c%0d%0aevil?1"),
+    ] {
+        let answer = get(&router, &format!("/v1/look/5?{query}")).await;
+        assert_eq!((answer.status, &answer.body), (200, &bare.body), "{query}");
+        assert_eq!(answer.header("x-ignored-parameters"), named, "{query}");
+    }
+    let answer = get(&router, "/v1/look/latest?nope=1&filter=a").await;
+    assert_eq!((&answer.json()["filter"], answer.header("x-ignored-parameters")), (&"a".into(), "nope"));
+    let request = Request::get("/v1/look/5?nope=1").header("if-none-match", bare.header("etag"));
+    let answer = send(&router, request.body(Body::empty()).unwrap()).await;
+    assert_eq!((answer.status, answer.header("x-ignored-parameters")), (304, "nope"));
 }
 
 #[tokio::test]
@@ -125,6 +150,15 @@ async fn type_and_size_of_a_body_are_checked() {
     assert_eq!(send(&router, bare).await.status, 415);
     let utf8 = Request::post("/v1/echo").header("content-type", "Application/JSON; charset=UTF-8");
     assert_eq!(send(&router, utf8.body(Body::from("{}")).unwrap()).await.status, 200);
+    for (encoding, status) in [("gzip", 415), ("identity, br", 415), ("identity", 200)] {
+        let request = Request::post("/v1/echo").header("content-type", "application/json");
+        let answer = send(&router, request.header("content-encoding", encoding).body(Body::from("{}")).unwrap()).await;
+        assert_eq!(answer.status, status, "{encoding}: {}", answer.body);
+        if status == 415 {
+            assert_eq!(answer.json()["type"], "urn:kinitro:problem:unsupported-content-encoding");
+            assert_eq!(answer.header("accept-encoding"), "identity");
+        }
+    }
     let large = format!("{{\"text\":\"{}\"}}", "x".repeat(5000));
     assert_eq!(post(&router, "/v1/echo", &large).await.status, 413);
     let chunks = futures_of(large);

@@ -58,7 +58,6 @@ async fn every_error_is_a_problem_with_its_request_id() {
         ("DELETE", "/health", 405, "method-not-allowed"),
         ("DELETE", "/v1/weights/latest", 405, "method-not-allowed"),
         ("GET", "/v1/weights/newest", 400, "invalid-value"),
-        ("GET", "/v1/weights/latest?blok=1", 400, "unknown-field"),
         ("GET", "/v1/status", 501, "unimplemented"),
     ] {
         let answer = ask(house.gateway, method, path, &[], "").await;
@@ -68,6 +67,20 @@ async fn every_error_is_a_problem_with_its_request_id() {
         assert_eq!(answer.json()["request_id"], answer.header("x-request-id"));
         assert_eq!(status == 405, answer.header("allow") == "GET,HEAD", "{path}");
     }
+}
+
+#[tokio::test]
+async fn a_slash_at_the_end_of_a_path_makes_no_difference() {
+    let house = House::build().await;
+    for path in ["/health", "/v1/weights/latest", "/v1/scores/5"] {
+        let plain = house.get(path).await;
+        let slashed = house.get(&format!("{path}/")).await;
+        assert_eq!((slashed.status, &slashed.body), (200, &plain.body), "{path}");
+    }
+    assert_eq!(house.get("/metrics/").await.status, 200);
+    assert_eq!(house.get("/v1/weights/latest/?blok=1").await.header("x-ignored-parameters"), "blok");
+    assert_eq!(house.post("/v1/tasks/fetch/", &[], "{}").await.status, 401, "the guard hangs on the route");
+    assert_eq!(house.get("/nothing/").await.status, 404);
 }
 
 #[tokio::test]
