@@ -2,6 +2,7 @@
 
 use std::{fmt, path::Path, str::FromStr as _};
 
+use kinitro_crypto::{hex_digits, trimmed};
 use kinitro_domain::Hotkey;
 use schnorrkel::SecretKey;
 use subxt::{
@@ -36,6 +37,43 @@ pub(crate) fn words_of(phrase: &str) -> &str {
     phrase.split('/').next().unwrap_or_default().trim()
 }
 
+/// With its words in small letters and one space between them.
+fn plain_uri(text: &str) -> Zeroizing<String> {
+    let text = trimmed(text);
+    let (words, derived) = text.split_at(text.find('/').unwrap_or(text.len()));
+    // As large as it can get, so that no copy of the secret is left behind by growing.
+    let mut plain = Zeroizing::new(String::with_capacity(text.len()));
+    for word in words.split_whitespace() {
+        if !plain.is_empty() {
+            plain.push(' ');
+        }
+        plain.extend(word.chars().map(|letter| letter.to_ascii_lowercase()));
+    }
+    plain.push_str(derived);
+    plain
+}
+
+/// What is wrong with a phrase; no word of it is quoted.
+fn phrase_fault(error: &subxt_signer::sr25519::Error) -> String {
+    use bip39::Error::{BadWordCount, InvalidChecksum, UnknownWord};
+    use subxt_signer::sr25519::Error::Phrase;
+    match error {
+        Phrase(BadWordCount(count)) => {
+            format!(
+                "the phrase has {count} words, and a mnemonic has 12, 15, 18, 21 or 24: is a word or a line missing?"
+            )
+        }
+        Phrase(UnknownWord(index)) => format!(
+            "word {} of the phrase is none of the English word list of mnemonics: is it misspelt?",
+            index.saturating_add(1)
+        ),
+        Phrase(InvalidChecksum) => {
+            "the checksum of the phrase does not fit: words are swapped, or one is another word".to_owned()
+        }
+        _ => "the phrase is no valid mnemonic, or its derivation cannot be followed".to_owned(),
+    }
+}
+
 /// An sr25519 key pair that signs calls. `Debug` shows its address only.
 #[derive(Clone)]
 pub struct Signer(Pair);
@@ -51,14 +89,16 @@ pub(crate) enum Pair {
 impl Signer {
     /// From what a container is given: a seed (64 hex digits), a mnemonic phrase, or a URI such as `//Alice`.
     pub fn from_secret(text: &str) -> Result<Self, ChainError> {
-        let text = text.trim();
+        let text = trimmed(text);
         if text.is_empty() || text.len() > SECRET_LIMIT {
             let reason =
                 format!("a secret must have 1 to {SECRET_LIMIT} bytes: a seed of 64 hex digits, or a mnemonic phrase");
             return Err(ChainError::BadSigner { reason });
         }
-        let digits = text.strip_prefix("0x").unwrap_or(text);
-        let is_seed = digits.len() == 64 && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+        let digits = hex_digits(text);
+        // The words of a phrase can consist of these letters, too; but they hold no digit, or are none.
+        let is_seed = digits.bytes().all(|digit| digit.is_ascii_hexdigit())
+            && (digits.bytes().any(|digit| digit.is_ascii_digit()) || !text.contains(char::is_whitespace));
         if is_seed { Self::from_seed_hex(text) } else { Self::from_uri(text) }
     }
 
@@ -66,32 +106,38 @@ impl Signer {
     pub fn from_file(path: &Path) -> Result<Self, ChainError> {
         wallet::refuse_encrypted(path)?;
         let text = secret_file::read(path)?;
-        if text.trim_start().starts_with('{') { wallet::from_key_file(path, &text) } else { Self::from_secret(&text) }
+        if text.starts_with('{') { wallet::from_key_file(path, &text) } else { Self::from_secret(&text) }
     }
 
-    /// From a secret of 32 bytes: 64 hex digits, with or without `0x`.
+    /// From a secret of 32 bytes: 64 hex digits, with or without `0x`, perhaps over several lines.
     pub fn from_seed_hex(text: &str) -> Result<Self, ChainError> {
-        let mut seed = Zeroizing::new([0; 32]);
-        hex::decode_to_slice(text.strip_prefix("0x").unwrap_or(text), &mut *seed)
-            .map_err(|_| ChainError::BadSigner { reason: "a seed must be 64 hex digits".to_owned() })?;
+        let (mut seed, digits) = (Zeroizing::new([0; 32]), hex_digits(text));
+        hex::decode_to_slice(digits.as_str(), &mut *seed).map_err(|_| {
+            let reason = match digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+                true => format!("a seed must be 64 hex digits, this one has {} hex digits", digits.len()),
+                false => "a seed must be 64 hex digits, this one has other characters, too".to_owned(),
+            };
+            ChainError::BadSigner { reason }
+        })?;
         Keypair::from_secret_key(*seed)
             .map(|pair| Self(Pair::Seed(pair)))
             .map_err(|_| ChainError::BadSigner { reason: "the seed makes no key pair".to_owned() })
     }
 
-    /// From a mnemonic phrase or a development URI, e.g. `//Alice`, with derivation and password as usual on Substrate.
+    /// From a mnemonic phrase or a development URI, e.g. `//Alice`, with derivation and password as usual on Substrate. The words may
+    /// be in capitals and on several lines; what follows them counts as it is.
     pub fn from_uri(text: &str) -> Result<Self, ChainError> {
         // In the place of missing words stands a phrase that everybody knows: only for who asks for a development key by name.
         if words_of(text).is_empty() && (!text.starts_with("//") || text.starts_with("///")) {
             return Err(ChainError::BadSigner { reason: "it has no mnemonic phrase".to_owned() });
         }
         // Neither error may quote the text: it is a secret.
-        let uri = SecretUri::from_str(text).map_err(|_| ChainError::BadSigner {
+        let uri = SecretUri::from_str(&plain_uri(text)).map_err(|_| ChainError::BadSigner {
             reason: "expected a mnemonic phrase or a URI such as //Alice".to_owned(),
         })?;
-        Keypair::from_uri(&uri).map(|pair| Self(Pair::Seed(pair))).map_err(|_| ChainError::BadSigner {
-            reason: "the phrase is no valid mnemonic, or its derivation cannot be followed".to_owned(),
-        })
+        Keypair::from_uri(&uri)
+            .map(|pair| Self(Pair::Seed(pair)))
+            .map_err(|error| ChainError::BadSigner { reason: phrase_fault(&error) })
     }
 
     /// From an expanded key of 64 bytes, as Bittensor's key files have it for a key that was made from a URI: 128 hex digits, with or
@@ -99,7 +145,7 @@ impl Signer {
     pub(crate) fn from_expanded_hex(text: &str) -> Result<Self, ChainError> {
         let refused = |reason: &str| ChainError::BadSigner { reason: reason.to_owned() };
         let mut bytes = Zeroizing::new([0; 64]);
-        hex::decode_to_slice(text.strip_prefix("0x").unwrap_or(text), &mut *bytes)
+        hex::decode_to_slice(hex_digits(text).as_str(), &mut *bytes)
             .map_err(|_| refused("a private key must be 128 hex digits"))?;
         let key = SecretKey::from_bytes(bytes.as_slice()).map_err(|_| refused("the private key makes no key pair"))?;
         Ok(Self(Pair::Expanded(key.to_keypair())))

@@ -6,7 +6,7 @@ use std::{
     path::Path,
 };
 
-use kinitro_crypto::CryptoError;
+use kinitro_crypto::{CryptoError, plain_text};
 use kinitro_domain::shown_path;
 use zeroize::Zeroizing;
 
@@ -27,8 +27,17 @@ pub(crate) fn read(path: &Path) -> Result<Zeroizing<String>, ChainError> {
         error => refused(path, error.to_string()),
     })?;
     let bytes = limited(path, file)?;
-    let text = std::str::from_utf8(&bytes).map_err(|_| refused(path, "it is no text"))?;
+    let text = text(path, &bytes)?;
     Ok(Zeroizing::new(text.to_owned()))
+}
+
+/// A file's bytes as text, without a byte order mark and the white space around it.
+pub(crate) fn text<'a>(path: &Path, bytes: &'a [u8]) -> Result<&'a str, ChainError> {
+    match plain_text(bytes) {
+        Ok("") => Err(refused(path, "it is empty")),
+        Ok(text) => Ok(text),
+        Err(fault) => Err(refused(path, format!("it {fault}"))),
+    }
 }
 
 const NO_FILE: &str = "it is no regular file";

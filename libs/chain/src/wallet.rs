@@ -127,6 +127,7 @@ fn expanded(path: &Path) -> Result<PathBuf, ChainError> {
 
 pub(crate) fn refuse_encrypted(path: &Path) -> Result<(), ChainError> {
     let bytes = secret_file::read_bytes(path)?;
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
     if ENCRYPTED.iter().any(|prefix| bytes.starts_with(prefix)) {
         let reason = "it is encrypted, and there is nobody to ask for the password: make an unencrypted hotkey \
                       (btcli wallet regen-hotkey --no-use-password), or give the seed or phrase from a file";
@@ -143,7 +144,7 @@ fn parsed(path: &Path, text: &str) -> Result<KeyFile, ChainError> {
 
 fn address_in(path: &Path) -> Result<Hotkey, ChainError> {
     let bytes = secret_file::read_bytes(path)?;
-    let text = std::str::from_utf8(&bytes).map_err(|_| refused(path, "it is no text"))?;
+    let text = secret_file::text(path, &bytes)?;
     let address = parsed(path, text)?.address.ok_or_else(|| refused(path, "it has no ss58Address"))?;
     let hotkey = Hotkey::try_from(address).ok().filter(|hotkey| account_of(hotkey).is_ok());
     hotkey.ok_or_else(|| refused(path, "its ss58Address is no address of prefix 42 with a valid checksum"))

@@ -91,6 +91,65 @@ fn a_key_file_made_from_a_uri_holds_the_expanded_key_alone() {
 }
 
 #[test]
+fn a_secret_is_understood_as_people_and_editors_write_it() {
+    let capital = PHRASE.to_uppercase();
+    let half = PHRASE.len() / 2;
+    let at = half + PHRASE[half..].find(' ').unwrap();
+    let two_lines = format!("{}\r\n  {}\n", &PHRASE[..at], &PHRASE[at..]);
+    let digits = &SEED[2..];
+    for secret in [
+        capital.clone(),
+        two_lines.clone(),
+        format!("\u{feff}{PHRASE}\n"),
+        format!("\u{feff}{}\t", capital.replace(' ', "  ")),
+        format!("\u{feff}{SEED}\r\n"),
+        format!("0X{}", digits.to_uppercase()),
+        format!("{}\n{}\n", &digits[..32], &digits[32..]),
+    ] {
+        assert_eq!(Signer::from_secret(&secret).unwrap().hotkey().as_str(), ADDRESS, "{secret:?}");
+        let wallets = Wallets::new();
+        let path = wallets.write("hot", &secret, 0o600);
+        assert_eq!(Signer::from_file(&path).unwrap().hotkey().as_str(), ADDRESS, "{secret:?}");
+    }
+    for phrase in [&capital, &two_lines] {
+        let wallets = Wallets::new();
+        let marked = format!("\u{feff}{}", key_file(&[("secretPhrase", phrase), ("ss58Address", ADDRESS)]));
+        wallets.write("hot", marked, 0o600);
+        assert_eq!(wallets.wallet.signer().unwrap().hotkey().as_str(), ADDRESS);
+        assert_eq!(wallets.wallet.hotkey().unwrap().as_str(), ADDRESS);
+    }
+    // What is derived keeps its capitals.
+    let alice = Signer::from_secret(&format!("{capital}//Alice")).unwrap();
+    assert_eq!(alice.hotkey().as_str(), OTHER);
+    assert_ne!(Signer::from_secret(&format!("{capital}//alice")).unwrap().hotkey().as_str(), OTHER);
+}
+
+#[test]
+fn the_fault_of_a_secret_is_named_and_the_secret_is_not() {
+    let words: Vec<&str> = PHRASE.split(' ').collect();
+    let swapped = PHRASE.replace("bottom drive", "drive bottom");
+    let misspelt = PHRASE.replace("obey", "obay");
+    let utf16: Vec<u8> = [0xff, 0xfe].into_iter().chain(PHRASE.encode_utf16().flat_map(u16::to_le_bytes)).collect();
+    for (secret, fault) in [
+        (words[1..].join(" ").into_bytes(), "11 words"),
+        (misspelt.into_bytes(), "word 3"),
+        (swapped.into_bytes(), "checksum"),
+        (SEED.as_bytes()[..65].to_vec(), "63 hex digits"),
+        (utf16, "UTF-16"),
+        (b"\xef\xbb\xbf \n".to_vec(), "is empty"),
+    ] {
+        let wallets = Wallets::new();
+        let path = wallets.write("hot", &secret, 0o600);
+        let refused = Signer::from_file(&path).unwrap_err();
+        let said = format!("{refused} {refused:?}");
+        assert!(said.contains(fault), "{fault}: {said}");
+        for shown in ["bottom", "curtain", "obay", "fac7959d"] {
+            assert!(!said.contains(shown), "{said}");
+        }
+    }
+}
+
+#[test]
 fn the_address_needs_no_secret_when_the_public_file_is_there() {
     let wallets = Wallets::new();
     wallets.write("hotpub.txt", key_file(&[("ss58Address", ADDRESS)]), 0o644);

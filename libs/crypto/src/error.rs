@@ -32,10 +32,12 @@ pub enum CryptoError {
     #[error("a key must be 64 hex digits")]
     KeyFormat,
     /// A key file does not hold 64 hex digits.
-    #[error("{path} must hold 64 hex digits and nothing else: create it with `kinitro crypto`")]
+    #[error("{path} must hold 64 hex digits and nothing else, but it {found}: create it with `kinitro crypto`")]
     KeyFileFormat {
         /// The file, as it may be shown.
         path: String,
+        /// What it is or holds instead; nothing of it is quoted.
+        found: String,
     },
     /// A private key that everybody may read, or others replace.
     #[error("{path} {}: run `chmod 600 {path}`", exposure(*mode))]

@@ -3,7 +3,7 @@
 use std::{
     fmt,
     fs::{File, OpenOptions},
-    io::{self, Read as _, Write as _},
+    io::{Read as _, Write as _},
     os::unix::fs::OpenOptionsExt as _,
     path::Path,
 };
@@ -15,6 +15,7 @@ use zeroize::Zeroizing;
 use crate::{
     CryptoError, blob,
     secret_file::{failure, open_regular, open_secret_file},
+    written::{hex_digits, plain_text},
 };
 
 /// More than 64 digits and white space around them can need.
@@ -30,10 +31,10 @@ impl PrivateKey {
         Self(blob::new_secret())
     }
 
-    /// A key written as 64 hex digits.
+    /// A key written as 64 hex digits, with whatever an editor puts around and between them ([`hex_digits`]).
     pub fn from_hex(text: &str) -> Result<Self, CryptoError> {
         let mut bytes = Zeroizing::new([0; 32]);
-        hex::decode_to_slice(text, bytes.as_mut_slice()).map_err(|_| CryptoError::KeyFormat)?;
+        hex::decode_to_slice(hex_digits(text).as_str(), bytes.as_mut_slice()).map_err(|_| CryptoError::KeyFormat)?;
         Ok(Self(StaticSecret::from(*bytes)))
     }
 
@@ -44,8 +45,8 @@ impl PrivateKey {
 
     /// Reads a key file. One that others may write or everybody may read is refused, with the command that mends it.
     pub fn read_file(path: &Path) -> Result<Self, CryptoError> {
-        let text = read_text(path, open_secret_file(path)?)?;
-        Self::from_hex(text.trim_ascii()).map_err(|_| misfit(path))
+        let digits = read_digits(path, open_secret_file(path)?)?;
+        Self::from_hex(&digits).map_err(|_| misfit(path, &digits))
     }
 
     /// Writes the key into a new file of mode 0600; an existing file is never overwritten.
@@ -80,8 +81,8 @@ impl PublicKey {
 
     /// Reads a key file.
     pub fn read_file(path: &Path) -> Result<Self, CryptoError> {
-        let text = read_text(path, open_regular(path)?)?;
-        Self::from_hex(text.trim_ascii()).map_err(|_| misfit(path))
+        let digits = read_digits(path, open_regular(path)?)?;
+        Self::from_hex(&digits).map_err(|_| misfit(path, &digits))
     }
 
     /// Writes the key into a new file that everybody may read; an existing file is never overwritten.
@@ -107,17 +108,26 @@ impl fmt::Debug for PublicKey {
     }
 }
 
-fn misfit(path: &Path) -> CryptoError {
-    CryptoError::KeyFileFormat { path: shown_path(path).into_owned() }
+/// What is wrong with digits that make no key.
+fn misfit(path: &Path, digits: &str) -> CryptoError {
+    let count = digits.chars().count();
+    let found = match digits {
+        "" => "is empty".to_owned(),
+        digits if digits.bytes().all(|digit| digit.is_ascii_hexdigit()) => format!("holds {count} hex digits"),
+        _ => "holds other characters, too".to_owned(),
+    };
+    CryptoError::KeyFileFormat { path: shown_path(path).into_owned(), found }
 }
 
-fn read_text(path: &Path, file: File) -> Result<Zeroizing<String>, CryptoError> {
-    let mut text = Zeroizing::new(String::with_capacity(KEY_FILE_LIMIT as usize));
-    match file.take(KEY_FILE_LIMIT).read_to_string(&mut text) {
-        Ok(_) => Ok(text),
-        Err(source) if source.kind() == io::ErrorKind::InvalidData => Err(misfit(path)),
-        Err(source) => Err(failure("read", path, source)),
+fn read_digits(path: &Path, file: File) -> Result<Zeroizing<String>, CryptoError> {
+    let misfit = |found: String| CryptoError::KeyFileFormat { path: shown_path(path).into_owned(), found };
+    // As large as it can get, so that no copy of the secret is left behind by growing.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(KEY_FILE_LIMIT as usize + 1));
+    file.take(KEY_FILE_LIMIT + 1).read_to_end(&mut bytes).map_err(|source| failure("read", path, source))?;
+    if bytes.len() as u64 > KEY_FILE_LIMIT {
+        return Err(misfit(format!("holds more than {KEY_FILE_LIMIT} bytes")));
     }
+    plain_text(&bytes).map(hex_digits).map_err(|found| misfit(found.to_owned()))
 }
 
 fn write_new(path: &Path, mode: u32, digits: &[u8]) -> Result<(), CryptoError> {
@@ -176,6 +186,45 @@ mod tests {
         }
         let missing = PublicKey::read_file(&folder.path().join("none")).unwrap_err();
         assert!(matches!(missing, CryptoError::KeyFile { action: "read", .. }), "{missing}");
+    }
+
+    #[test]
+    fn a_key_file_is_understood_as_editors_write_it_or_its_fault_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        let private = PrivateKey::generate();
+        private.write_file(&path).unwrap();
+        let digits = fs::read_to_string(&path).unwrap().trim().to_owned();
+        let two_lines = format!("{}\r\n{}\r\n", &digits[..32], &digits[32..]);
+        for written in [
+            digits.to_uppercase(),
+            format!("\u{feff}{digits}\r\n"),
+            two_lines,
+            format!("0x{digits}"),
+            format!(" \u{feff} 0X{} ", digits.to_uppercase()),
+        ] {
+            fs::write(&path, &written).unwrap();
+            assert_eq!(PrivateKey::read_file(&path).unwrap().public(), private.public(), "{written:?}");
+            assert_eq!(PrivateKey::from_hex(&written).unwrap().public(), private.public(), "{written:?}");
+            assert_eq!(PublicKey::read_file(&path).unwrap().to_string(), digits, "{written:?}");
+        }
+        let utf16: Vec<u8> = [0xfe, 0xff].into_iter().chain(digits.encode_utf16().flat_map(u16::to_be_bytes)).collect();
+        for (written, fault) in [
+            (digits[1..].as_bytes().to_vec(), "63 hex digits"),
+            (format!("{digits}ab").into_bytes(), "66 hex digits"),
+            (utf16, "UTF-16"),
+            (vec![0xc3; 64], "no text"),
+            (b"\xef\xbb\xbf\n".to_vec(), "is empty"),
+            (b"bottom drive obey lake curtain".to_vec(), "other characters"),
+            (vec![b'a'; 100_000], "more than"),
+        ] {
+            fs::write(&path, &written).unwrap();
+            for refused in [PrivateKey::read_file(&path).unwrap_err(), PublicKey::read_file(&path).unwrap_err()] {
+                let said = format!("{refused} {refused:?}");
+                assert!(said.contains(fault) && said.contains("kinitro crypto"), "{said}");
+                assert!(!said.contains(&digits[8..16]) && !said.contains("curtain"), "{said}");
+            }
+        }
     }
 
     #[test]

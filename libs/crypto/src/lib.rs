@@ -24,6 +24,7 @@ mod sealed;
 mod secret_file;
 #[cfg(test)]
 mod vectors;
+mod written;
 
 pub use blob::{SEALED_CHARS, check_blob};
 pub use bound::{Binding, open_bound, seal_bound};
@@ -31,3 +32,4 @@ pub use error::CryptoError;
 pub use keys::{PrivateKey, PublicKey};
 pub use sealed::{open, seal};
 pub use secret_file::open_secret_file;
+pub use written::{hex_digits, plain_text, trimmed};
