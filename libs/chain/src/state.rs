@@ -196,8 +196,7 @@ fn malformed(what: impl Into<String>) -> MalformedCommitment {
     MalformedCommitment(bounded(what.into()))
 }
 
-/// `Registration { deposit, block, info: CommitmentInfo { fields: [Data] } }`, where `Data` is `None`, `Raw0` to `Raw128`,
-/// `BigRaw`, or a hash.
+/// `Registration { deposit, block, info: CommitmentInfo { fields: [Data] } }`.
 fn read_registration(registration: &Value) -> (Option<BlockNumber>, Result<Vec<u8>, MalformedCommitment>) {
     let block = registration.at("block").and_then(value::number).and_then(|number| u64::try_from(number).ok());
     let Some(fields) = registration.at("info").and_then(|info| info.at("fields")) else {
@@ -206,20 +205,38 @@ fn read_registration(registration: &Value) -> (Option<BlockNumber>, Result<Vec<u
     (block.map(BlockNumber), read_fields(fields))
 }
 
+/// The bytes of the one raw field that holds any (`Raw1` to `Raw128`, `BigRaw`). What else a field can be says nothing about a policy and
+/// changes nothing beside one: `None`; `ResetBondsFlag`, which the chain itself acts on; the hashes `BlakeTwo256`, `Sha256`, `Keccak256`
+/// and `ShaThree256`; `TimelockEncrypted`, which the chain takes out when it opens; and what a later runtime may add.
 fn read_fields(fields: &Value) -> Result<Vec<u8>, MalformedCommitment> {
     let fields = value::variants(fields);
-    let [field] = fields[..] else {
-        return Err(malformed(format!("has {} fields, expected one raw field", fields.len())));
-    };
-    if !field.name.starts_with("Raw") && field.name != "BigRaw" {
-        return Err(malformed(format!("holds a field of kind {}, expected raw bytes", field.name)));
+    if fields.is_empty() {
+        return Err(malformed("has no fields"));
     }
-    let data = value::bytes(&field.values).ok_or_else(|| malformed("holds something else than bytes"))?;
+    let raw = fields.iter().filter(|field| is_raw(&field.name));
+    let raw = raw.map(|field| value::bytes(&field.values)).collect::<Option<Vec<_>>>();
+    let mut raw = raw.ok_or_else(|| malformed("holds something else than bytes"))?;
+    let any = !raw.is_empty();
+    raw.retain(|bytes| !bytes.is_empty());
+    let data = match (raw.pop(), raw.len()) {
+        (Some(data), 0) => data,
+        (Some(_), others) => {
+            return Err(malformed(format!("has {} raw fields, expected one: commit the policy alone", others + 1)));
+        }
+        (None, _) if any => return Err(malformed("is empty")),
+        (None, _) => {
+            let kinds = fields.iter().map(|field| field.name.as_str()).collect::<Vec<_>>().join(", ");
+            return Err(malformed(format!("holds no raw bytes ({kinds}): commit the policy in a raw field")));
+        }
+    };
     match data.len() {
-        0 => Err(malformed("is empty")),
-        1..=COMMITMENT_LIMIT => Ok(data),
+        0..=COMMITMENT_LIMIT => Ok(data),
         length => Err(malformed(format!("has {length} bytes, at most {COMMITMENT_LIMIT} are allowed"))),
     }
+}
+
+fn is_raw(kind: &str) -> bool {
+    kind == "BigRaw" || kind.strip_prefix("Raw").is_some_and(|length| length.parse::<u8>().is_ok())
 }
 
 #[cfg(test)]
@@ -247,15 +264,49 @@ mod tests {
         assert_eq!(read, (Some(BlockNumber(7)), Ok(b"hello".to_vec())));
     }
 
+    fn bare(name: &str) -> Value {
+        Value::unnamed_variant(name, [])
+    }
+
+    fn timelocked() -> Value {
+        let fields = [("encrypted", Value::from_bytes(b"sealed")), ("reveal_round", Value::u128(7))];
+        Value::named_variant("TimelockEncrypted", fields)
+    }
+
+    /// Every kind that a field can have, besides raw bytes.
+    fn without_a_policy() -> [Value; 8] {
+        let hash = |name| raw(name, &[1; 32]);
+        let hashes = [hash("BlakeTwo256"), hash("Sha256"), hash("Keccak256"), hash("ShaThree256")];
+        let [blake, sha2, keccak, sha3] = hashes;
+        [bare("None"), bare("ResetBondsFlag"), raw("Raw0", b""), blake, sha2, keccak, sha3, timelocked()]
+    }
+
+    #[test]
+    fn what_stands_beside_the_one_raw_field_changes_nothing() {
+        for beside in without_a_policy() {
+            for name in ["Raw5", "BigRaw"] {
+                let policy = raw(name, b"hello");
+                for fields in [vec![policy.clone(), beside.clone()], vec![beside.clone(), policy, beside.clone()]] {
+                    let read = read_registration(&registration(fields));
+                    assert_eq!(read, (Some(BlockNumber(7)), Ok(b"hello".to_vec())), "{beside}");
+                }
+            }
+        }
+    }
+
     #[test]
     fn other_fields_are_malformed_with_the_reason() {
         let long = [7; 129];
         for (fields, reason) in [
-            (vec![], "has 0 fields"),
-            (vec![raw("Raw1", b"a"), raw("Raw1", b"b")], "has 2 fields"),
-            (vec![Value::unnamed_variant("None", [])], "of kind None"),
-            (vec![raw("Sha256", &[1; 32])], "of kind Sha256"),
+            (vec![], "has no fields"),
+            (vec![raw("Raw1", b"a"), raw("Raw1", b"b")], "has 2 raw fields"),
+            (vec![raw("Raw1", b"a"), bare("ResetBondsFlag"), raw("BigRaw", b"b")], "has 2 raw fields"),
+            (vec![bare("None")], "holds no raw bytes (None)"),
+            (vec![bare("ResetBondsFlag")], "holds no raw bytes (ResetBondsFlag)"),
+            (vec![raw("Sha256", &[1; 32]), bare("None")], "holds no raw bytes (Sha256, None)"),
+            (vec![timelocked()], "holds no raw bytes (TimelockEncrypted)"),
             (vec![raw("Raw0", b"")], "is empty"),
+            (vec![raw("Raw0", b""), bare("ResetBondsFlag")], "is empty"),
             (vec![raw("BigRaw", &long)], "has 129 bytes"),
             (vec![Value::unnamed_variant("Raw1", [Value::bool(true)])], "something else than bytes"),
         ] {

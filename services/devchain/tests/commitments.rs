@@ -3,12 +3,17 @@
 
 mod support;
 
-use std::time::Duration;
+use std::{str::FromStr as _, time::Duration};
 
-use kinitro_chain::{BlockHash, ChainError, Endpoint, Signer, Wait, hotkey_of, parse_commitment, write_commitment};
+use kinitro_chain::{
+    BlockHash, ChainClient, ChainError, Endpoint, Signer, Wait, hotkey_of, parse_commitment, write_commitment,
+};
+use kinitro_devchain::Config;
 use kinitro_domain::{BlockNumber, MinerUid};
+use scale_value::Value;
 use subxt::rpcs::{RpcClient, client::RpcParams};
-use support::{Clock, NETUID, hash, world};
+use subxt_signer::{SecretUri, sr25519::Keypair};
+use support::{Clock, NETUID, SPECS, config, hash, rpc, serve, world};
 
 fn signer(uri: &str) -> Signer {
     Signer::from_uri(uri).unwrap()
@@ -166,9 +171,9 @@ async fn malformed_commitments_are_reported_each_and_cost_no_other() {
         ("//Billion", stored(&[0xfe, 0xff, 0xff, 0xff, 2, 1]), "cannot be decoded"),
         ("//Locked", stored(&[4, 134, 0xfe, 0xff, 0xff, 0xff]), "cannot be decoded"),
         ("//Huge", vec![0; 5_000], "more than 4096 bytes"),
-        ("//None", stored(&[0]), "has 0 fields"),
-        ("//Two", stored(&[8, 2, 1, 2, 1]), "has 2 fields"),
-        ("//Hash", stored(&[&[4, 131][..], &[1; 32]].concat()), "expected raw bytes"),
+        ("//None", stored(&[0]), "has no fields"),
+        ("//Two", stored(&[8, 2, 1, 2, 1]), "has 2 raw fields"),
+        ("//Hash", stored(&[&[4, 131][..], &[1; 32]].concat()), "holds no raw bytes (Sha256)"),
         ("//Nothing", stored(&[4, 1]), "is empty"),
     ];
     for (hotkey, bytes, _) in &cases {
@@ -188,6 +193,53 @@ async fn malformed_commitments_are_reported_each_and_cost_no_other() {
         assert!(sentence.starts_with("the commitment ") && sentence.contains(reason), "{hotkey}: {sentence}");
     }
     assert_eq!(of("//Two").block, Some(BlockNumber(9)));
+}
+
+#[tokio::test]
+async fn every_kind_of_field_is_taken_by_both_runtimes_and_the_raw_one_is_read() {
+    let bare = |kind: &str| Value::unnamed_variant(kind, []);
+    let bytes = |kind: &str, bytes: &[u8]| Value::unnamed_variant(kind, [Value::from_bytes(bytes)]);
+    let locked = [("encrypted", Value::from_bytes([7; 300])), ("reveal_round", Value::u128(9))];
+    let beside = [
+        bare("ResetBondsFlag"),
+        bare("None"),
+        bytes("Raw0", b""),
+        bytes("BlakeTwo256", &[1; 32]),
+        bytes("Sha256", &[1; 32]),
+        bytes("Keccak256", &[1; 32]),
+        bytes("ShaThree256", &[1; 32]),
+        Value::named_variant("TimelockEncrypted", locked),
+    ];
+    for spec in SPECS {
+        let (chain, server) = serve(&Config { spec, ..config() }).await;
+        let (rpc, client) = (rpc::connect(&server).await, ChainClient::connect(&server.url()).await.unwrap());
+        let mut committed = Vec::new();
+        for (place, beside) in beside.iter().enumerate() {
+            for raw in ["Raw6", "BigRaw"] {
+                let (kind, uri, uid) = (format!("{raw} {beside}"), format!("//{raw}/{place}"), committed.len() as u16);
+                // As the SDK's `reset_bonds=True` writes it, and the other way round.
+                let mut fields = vec![bytes(raw, b"policy"), beside.clone()];
+                if raw == "BigRaw" {
+                    fields.reverse();
+                }
+                chain.register(uid, &uri).unwrap();
+                let pair = Keypair::from_uri(&SecretUri::from_str(&uri).unwrap()).unwrap();
+                let at = rpc::api(&rpc).await.at_current_block().await.unwrap();
+                let call = rpc::commitment(fields);
+                let signed = at.tx().create_signed(&call, &pair, Default::default()).await.unwrap().into_encoded();
+                rpc::submit(&rpc, &signed).await.unwrap_or_else(|error| panic!("{spec} {kind}: {error}"));
+                committed.push((kind, signer(&uri).hotkey()));
+            }
+        }
+        chain.advance(2).unwrap();
+        let head = client.best_head().await.unwrap();
+        for (kind, hotkey) in &committed {
+            let read = client.commitment_at(head.hash, NETUID, hotkey).await.unwrap();
+            let read = read.unwrap_or_else(|| panic!("{spec} {kind}: nothing was committed"));
+            assert_eq!(read.data.as_deref(), Ok(&b"policy"[..]), "{spec} {kind}");
+        }
+        server.stop().await;
+    }
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use subxt::{
         Error as RpcError, RpcClient,
         client::{RpcParams, RpcSubscription},
     },
-    tx,
+    tx::{self, DynamicPayload},
     utils::H256,
 };
 use subxt_signer::sr25519::{Keypair, dev};
@@ -77,13 +77,16 @@ pub async fn signed_by(signer: &Keypair, rpc: &RpcClient, nonce: u64, lifetime: 
 
 /// A signed commitment, with the lifetime in blocks from the block with this hash.
 pub async fn signed_at(hash: &str, signer: &Keypair, rpc: &RpcClient, nonce: u64, lifetime: u64) -> Vec<u8> {
-    let hash: H256 = hash.parse().unwrap();
-    let field = Value::unnamed_variant("Raw4", [Value::from_bytes(b"data")]);
-    let info = Value::named_composite([("fields", Value::unnamed_composite([field]))]);
-    let call = tx::dynamic("Commitments", "set_commitment", vec![Value::u128(NETUID.into()), info]);
     let parameters = DefaultExtrinsicParamsBuilder::new().nonce(nonce).mortal(lifetime).build();
-    let at = api(rpc).await.at_block(hash).await.unwrap();
+    let call = commitment(vec![Value::unnamed_variant("Raw4", [Value::from_bytes(b"data")])]);
+    let at = api(rpc).await.at_block(hash.parse::<H256>().unwrap()).await.unwrap();
     at.tx().create_signed(&call, signer, parameters).await.unwrap().into_encoded()
+}
+
+/// A call that commits these fields.
+pub fn commitment(fields: Vec<Value>) -> DynamicPayload<Vec<Value>> {
+    let info = Value::named_composite([("fields", Value::unnamed_composite(fields))]);
+    tx::dynamic("Commitments", "set_commitment", vec![Value::u128(NETUID.into()), info])
 }
 
 /// A signed commitment of Alice.
