@@ -96,6 +96,13 @@ impl FromStr for Endpoint {
         if text.is_empty() {
             return refused("is empty");
         }
+        if let Ok(uuid) = Uuid::try_parse(text) {
+            // Elsewhere the text itself becomes a part of the host name, so that another spelling would lead to another host.
+            return match text.len() == uuid::fmt::Hyphenated::LENGTH {
+                true => Ok(Self::Deployment(uuid)),
+                false => refused("is a UUID in another spelling: write it in groups of 8-4-4-4-12 digits with dashes"),
+            };
+        }
         // URL parsers read it as a slash, resolvers do not.
         if text.contains('\\') {
             return refused("has characters that a URL cannot have: a backslash");
@@ -103,11 +110,6 @@ impl FromStr for Endpoint {
         // The URL parser would drop tabs and line ends silently, and write the others in another way.
         if !text.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"<>^`{|}".contains(&byte)) {
             return refused("has characters that a URL cannot have");
-        }
-        if matches!(text.len(), 32 | 36)
-            && let Ok(uuid) = Uuid::try_parse(text)
-        {
-            return Ok(Self::Deployment(uuid));
         }
         text.parse().map(Self::Url)
     }

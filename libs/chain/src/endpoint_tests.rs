@@ -9,6 +9,18 @@ fn a_deployment_has_its_url() {
 }
 
 #[test]
+fn a_uuid_in_another_spelling_is_refused_by_name() {
+    // The Python backend would have called `https://8a4cd2e136f7….deployments.basilica.ai`, which is another name.
+    let uuid = "8a4cd2e1-36f7-4e0f-9b5d-0c1f2a3b4c5d";
+    let simple = uuid.replace('-', "");
+    for other in [simple.clone(), simple.to_uppercase(), format!("{{{uuid}}}"), format!("urn:uuid:{uuid}")] {
+        let refused = other.parse::<Endpoint>().unwrap_err().to_string();
+        assert!(refused.contains("UUID in another spelling") && refused.contains("8-4-4-4-12"), "{other}: {refused}");
+        assert!(!refused.contains("8a4c"), "an endpoint is not shown: {refused}");
+    }
+}
+
+#[test]
 fn urls_keep_scheme_host_port_and_path() {
     for (text, url) in [
         ("http://127.0.0.1:9001", "http://127.0.0.1:9001"),

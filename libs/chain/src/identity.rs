@@ -128,7 +128,7 @@ mod tests {
         let uuid = "8a4cd2e1-36f7-4e0f-9b5d-0c1f2a3b4c5d";
         let deployment = identity(uuid);
         for text in [
-            "8A4CD2E136F74E0F9B5D0C1F2A3B4C5D".to_owned(),
+            uuid.to_uppercase(),
             format!("https://{uuid}.deployments.basilica.ai"),
             format!("http://{uuid}.deployments.basilica.ai:8080/v2/policy/"),
             format!("GRPCS://{}.Deployments.Basilica.AI.", uuid.to_uppercase()),

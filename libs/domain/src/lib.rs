@@ -1,5 +1,5 @@
 //! The words everybody uses: identifiers, environments, seeds, verdicts, states, tallies; the one rule of which addresses a stranger
-//! may make us connect to; and the one of what looks like a secret.
+//! may make us connect to; the one of what looks like a secret; and the one of which revisions are the same.
 //!
 //! No I/O, nothing async, no dependency on another crate of the workspace. What a service stores or sends is built from these
 //! types, so that a uid cannot be passed where a cycle is wanted and an out-of-range value cannot come into being.
@@ -7,6 +7,7 @@
 mod address;
 mod environment;
 mod ids;
+mod revision;
 mod secret;
 mod seed;
 mod state;
@@ -19,6 +20,7 @@ pub use environment::{
     family_environments,
 };
 pub use ids::{BlockNumber, CycleId, ExecutorId, ExecutorIdError, Hotkey, HotkeyError, MinerUid, TaskId};
+pub use revision::same_revision;
 pub use secret::{NOT_SHOWN, looks_like_secret, shown_path};
 pub use seed::{CycleSecret, CycleSecretError, EpisodeSeed};
 pub use state::{CycleState, TaskState, UnknownState};

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use kinitro_chain::{Commitment, Endpoint, EndpointIdentity};
-use kinitro_domain::BlockNumber;
+use kinitro_domain::{BlockNumber, same_revision};
 
 /// A policy of a hotkey: what the priority of a first commitment is tied to.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -32,6 +32,13 @@ impl PolicyKey {
 
     pub fn policy(&self) -> &str {
         &self.policy
+    }
+
+    /// Repository, revision and endpoint.
+    fn parts(&self) -> Option<(&str, &str, &str)> {
+        let (repo, rest) = self.policy.split_once(' ')?;
+        let (revision, endpoint) = rest.rsplit_once(' ')?;
+        Some((repo, revision, endpoint))
     }
 
     /// The endpoint in it. An older rule may have let through what is none by today's.
@@ -69,9 +76,20 @@ impl FirstCommitments {
         self.rows
     }
 
-    /// When a hotkey first committed a policy.
+    /// When a hotkey first committed a policy, by whatever beginning of its revision ([`same_revision`]): of those that were seen, the
+    /// oldest.
     pub fn of_policy(&self, key: &PolicyKey) -> Option<BlockNumber> {
-        self.policies.get(key).copied()
+        let same = self.policies.get(key).copied();
+        let Some((repo, revision, endpoint)) = key.parts() else { return same };
+        let of_repo = PolicyKey { hotkey: key.hotkey.clone(), policy: format!("{repo} ") };
+        let known = self
+            .policies
+            .range(&of_repo..)
+            .take_while(|(known, _)| known.hotkey == of_repo.hotkey && known.policy.starts_with(&of_repo.policy));
+        let begins_alike = known.filter(|(known, _)| {
+            known.parts().is_some_and(|(_, its, at)| at == endpoint && same_revision(its, revision))
+        });
+        begins_alike.map(|(_, block)| *block).chain(same).min()
     }
 
     /// When a hotkey first committed an endpoint, whatever the repository and the revision were.

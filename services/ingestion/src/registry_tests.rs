@@ -58,6 +58,45 @@ fn the_first_block_of_a_policy_is_kept_and_a_new_revision_starts_anew() {
 }
 
 #[test]
+fn a_revision_and_its_beginning_are_one_policy() {
+    let hash = "0a1b2c3d4e5f60718293a4b5c6d7e8f901234567";
+    let block = |committed: &[(u64, String)]| {
+        let mut first = FirstCommitments::default();
+        let mut last = 0;
+        for (block, data) in committed {
+            let assessed = read(&[("//Alice", *block, data.as_bytes())], &Rules::default(), &mut first);
+            last = assessed.miners[0].first_commit_block.0;
+        }
+        last
+    };
+    let of = |block: u64, revision: &str| (block, format!("a/b:{revision}:http://h:1"));
+    for (before, after) in [
+        (&hash[..8], hash),
+        (hash, &hash[..8]),
+        (&hash[..7], &hash[..12]),
+        (&hash.to_uppercase(), &hash[..8]),
+        ("release-", "release-2026"),
+    ] {
+        assert_eq!(block(&[of(10, before), of(20, after)]), 10, "{before} {after}");
+        let stored = PolicyKey::stored(hotkey("//Alice").to_string(), format!("a/b {before} http://h:1"));
+        let first = FirstCommitments::stored(vec![(stored, BlockNumber(10))]);
+        let key = PolicyKey::stored(hotkey("//Alice").to_string(), format!("a/b {after} http://h:1"));
+        assert_eq!(first.of_policy(&key), Some(BlockNumber(10)), "from Postgres: {before} {after}");
+    }
+    for (before, after) in
+        [(&hash[..6], hash), (hash, &hash[..6]), (&hash[1..], hash), ("v1", "v10"), ("Release-", "release-2026")]
+    {
+        assert_eq!(block(&[of(10, before), of(20, after)]), 20, "{before} {after}");
+    }
+    assert_eq!(block(&[of(10, &hash[..8]), (20, format!("a/c:{hash}:http://h:1"))]), 20, "another repository");
+    assert_eq!(block(&[of(10, &hash[..8]), (20, format!("a/b:{hash}:http://h:2"))]), 20, "another endpoint");
+    let other = format!("{}ffff", &hash[..7]);
+    let several = [of(10, &hash[..7]), of(20, &other), of(30, "v2"), of(40, &hash[..9]), of(50, hash)];
+    assert_eq!(block(&several), 10, "of several that are the same, the oldest counts");
+    assert_eq!(block(&[of(10, hash), of(20, &other)]), 20, "two that only begin alike");
+}
+
+#[test]
 fn a_uid_taken_over_is_another_miner_without_the_old_policy() {
     let commitments = || vec![raw("//Alice", 10, "a/b:rev1:http://h:1")];
     let (rules, first) = (Rules::default(), FirstCommitments::default());

@@ -219,6 +219,21 @@ fn a_plain_commitment_is_shown_to_everybody_as_it_stands_on_the_chain() {
 }
 
 #[test]
+fn of_a_whole_hash_eight_characters_are_committed_unless_all_of_it_is_wanted() {
+    let place = Place::new(&["--block-ms", "50"]);
+    let public = place.key_pair("backend");
+    let hash = "0a1b2c3d4e5f60718293a4b5c6d7e8f901234567";
+    let sealed = ["--deployment-id", DEPLOYMENT, "--encrypt", "--backend-public-key", &public];
+    let full = [&["miner", "commit", "--repo", "user/policy", "--revision", hash][..], &sealed].concat();
+    let short = json_of(place.as_alice(&[&full[..], &["--json"]].concat()));
+    assert!(short["commitment"].as_str().unwrap().starts_with("user/policy:0a1b2c3d:b:"), "{short}");
+    let endpoint = ["--endpoint", "http://127.0.0.1:9000", "--full-revision"];
+    let plain_full = [&["miner", "commit", "--repo", "user/policy", "--revision", hash][..], &endpoint].concat();
+    let written = json_of(place.as_alice(&[&plain_full[..], &["--json"]].concat()));
+    assert_eq!(written["commitment"], json!(format!("user/policy:{hash}:http://127.0.0.1:9000")));
+}
+
+#[test]
 fn what_cannot_be_committed_is_refused_with_what_to_do() {
     let place = Place::new(&["--block-ms", "50"]);
     let plain = [&COMMIT[..], &["--deployment-id", DEPLOYMENT]].concat();
@@ -237,7 +252,8 @@ fn what_cannot_be_committed_is_refused_with_what_to_do() {
     let hash = "0a1b2c3d4e5f60718293a4b5c6d7e8f901234567";
     let sealed = ["--deployment-id", DEPLOYMENT, "--encrypt", "--backend-public-key", &public];
     let full = [&["miner", "commit", "--repo", "user/policy", "--revision", hash][..], &sealed].concat();
-    assert_refused(place.as_alice(&full), 1, &["shorten the revision", "--revision 0a1b2c3d"]);
+    let whole = [&full[..], &["--full-revision"]].concat();
+    assert_refused(place.as_alice(&whole), 1, &["shorten the revision", "leave out --full-revision"]);
     assert_refused(
         place.as_alice(&[&["miner", "commit", "--repo", "policy", "--revision", "v1"][..], &sealed].concat()),
         1,

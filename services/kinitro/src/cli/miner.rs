@@ -27,9 +27,12 @@ pub struct CommitArgs {
     /// The model repository, user/name.
     #[arg(long, value_name = "USER/NAME")]
     pub repo: String,
-    /// Commit or tag of the repository; of a commit, its first 8 characters are enough.
+    /// Commit or tag of the repository. Of a whole commit hash the first 8 characters are committed.
     #[arg(long)]
     pub revision: String,
+    /// Commit the whole hash. To a backend both forms are the same revision.
+    #[arg(long)]
+    pub full_revision: bool,
     /// The deployment that serves the policy.
     #[arg(long, value_name = "UUID", group = "where")]
     pub deployment_id: Option<Uuid>,

@@ -72,7 +72,8 @@ pub async fn run(args: &CommitArgs) -> Result<()> {
 }
 
 fn written(args: &CommitArgs, recipient: Option<&PublicKey>, hotkey: &Hotkey) -> Result<CommitmentData> {
-    let CommitArgs { repo, revision, .. } = args;
+    let repo = &args.repo;
+    let revision = if args.full_revision { &args.revision } else { shortened(&args.revision) };
     let written = match (&args.deployment_id, &args.endpoint, recipient) {
         (Some(uuid), _, None) => {
             for warning in unsealed(&args.subnet.network, |name| variable(name).is_some()) {
@@ -93,17 +94,20 @@ fn written(args: &CommitArgs, recipient: Option<&PublicKey>, hotkey: &Hotkey) ->
         (None, None, _) => bail!("give --deployment-id or --endpoint"),
     };
     written.map_err(|error| match &error {
-        CommitmentError::DoesNotFit { part: "revision", .. } if is_hash(revision) => {
-            let short = &revision[..8];
-            anyhow::Error::new(error).context(format!("of a commit 8 characters are enough: --revision {short}"))
+        CommitmentError::DoesNotFit { part: "revision", .. } if shortened(revision) != revision => {
+            anyhow::Error::new(error).context("of a commit 8 characters are enough: leave out --full-revision")
         }
         _ => error.into(),
     })
 }
 
-/// A whole commit hash, SHA-1 or SHA-256.
-fn is_hash(revision: &str) -> bool {
-    matches!(revision.len(), 40 | 64) && revision.bytes().all(|byte| byte.is_ascii_hexdigit())
+/// Of a whole commit hash, SHA-1 or SHA-256, the first 8 characters, as the Python program commits them. A tag stays whole: its beginning
+/// names nothing.
+fn shortened(revision: &str) -> &str {
+    match matches!(revision.len(), 40 | 64) && revision.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        true => &revision[..8],
+        false => revision,
+    }
 }
 
 fn sealed_form(args: &CommitArgs) -> SealedForm {
@@ -164,6 +168,15 @@ fn variable(name: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_whole_hash_is_shortened_and_a_tag_is_not() {
+        let hash = "0A1b2c3d4e5f60718293a4b5c6d7e8f901234567";
+        assert_eq!((shortened(hash), shortened(&hash.repeat(2)[..64])), ("0A1b2c3d", "0A1b2c3d"));
+        for whole in ["", "v1", "0a1b2c3d4e5f", &hash[1..], "release-of-exactly-forty-characters-long"] {
+            assert_eq!(shortened(whole), whole);
+        }
+    }
 
     #[test]
     fn a_plain_deployment_is_warned_about_on_finney_and_where_a_key_is_at_hand() {

@@ -1,5 +1,6 @@
 use std::collections::{BTreeMap, HashMap};
 
+use kinitro_domain::same_revision;
 use kinitro_proto::{
     ingestion::v1 as ingestion,
     scheduling::v1::{ListMinersResponse, Miner},
@@ -76,7 +77,8 @@ fn shown(miner: &ingestion::Miner, evaluated: Option<Evaluated>) -> Miner {
 /// Why not one episode of the policy that is committed now could be played to its end. Causes only: what a policy answered, or where
 /// it was looked for, may hold its endpoint.
 fn unplayable(miner: &ingestion::Miner, evaluated: &Evaluated) -> Option<String> {
-    let same = evaluated.policy.iter().eq([&miner.repo, &miner.revision, &miner.endpoint]);
+    let [repo, revision, endpoint] = &evaluated.policy;
+    let same = *repo == miner.repo && same_revision(revision, &miner.revision) && *endpoint == miner.endpoint;
     let faulty: u64 = evaluated.faults.values().copied().map(u64::from).sum();
     if !same || faulty == 0 || faulty < evaluated.episodes {
         return None;
@@ -117,6 +119,9 @@ mod tests {
             "no episode of the last cycle could be played to its end: action_timeout (2), endpoint_refused (4)";
         assert_eq!(reason.as_deref(), Some(expected));
         assert_eq!(shown(&miner(), Some(evaluated("v0", &all))).status_reason, None, "another policy since");
+        let short = ingestion::Miner { revision: "0a1b2c3d".to_owned(), ..miner() };
+        let reason = shown(&short, Some(evaluated("0a1b2c3d4e5f60718293a4b5c6d7e8f901234567", &all))).status_reason;
+        assert_eq!(reason.as_deref(), Some(expected), "the same revision, written in full");
         let some = shown(&miner(), Some(evaluated("v1", &[("action_timeout", 5)])));
         assert_eq!((some.status_reason, some.last_faults["action_timeout"]), (None, 5));
     }
