@@ -7,19 +7,15 @@ use std::{
 
 use http::uri::Authority;
 use kinitro_domain::{Cause, check_address};
-use reqwest::Url;
+use url::Url;
 
-use crate::{
-    Fault,
-    local::{lacking, our_fault},
-    patience::answer_within,
-};
+use crate::{Fault, names, patience::answer_within};
 
 /// The longest endpoint, in bytes.
 const MAX_ENDPOINT_BYTES: usize = 2048;
 
 /// More addresses than this under one name are not looked at.
-const MAX_ADDRESSES: usize = 32;
+pub(crate) const MAX_ADDRESSES: usize = 32;
 
 /// What a policy speaks. The endpoint's scheme says it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -140,14 +136,7 @@ impl Endpoint {
             Some(address) => vec![SocketAddr::new(address, port)],
             None => {
                 let late = || unreachable(format!("the endpoint's name was not resolved within {within:?}"));
-                answer_within(within, late, async {
-                    let found = tokio::net::lookup_host((host, port)).await.map_err(|error| match lacking(error) {
-                        Ok(lacking) => our_fault(&lacking),
-                        Err(error) => unreachable(format!("the endpoint's name cannot be resolved: {error}")),
-                    })?;
-                    Ok(found.take(MAX_ADDRESSES + 1).collect())
-                })
-                .await?
+                answer_within(within, None, late, names::look_up(host, port)).await?
             }
         };
         check_all(&addresses, allow_private)?;
@@ -278,6 +267,12 @@ mod tests {
             assert!(!fault.evidence().contains("127.0"), "{fault}");
         }
         assert!(resolved("http://127.0.0.1:80", true).await.is_ok());
+        let metadata =
+            ["http://169.254.169.254", "http://[fd00:ec2::254]", "grpc://[::ffff:a9fe:a9fe]", "grpcs://[fe80::1]"];
+        for text in metadata {
+            let fault = resolved(text, true).await.err().unwrap();
+            assert_eq!(fault.cause(), Cause::EndpointRefused, "allowed to no operator: {text}: {fault}");
+        }
     }
 
     #[test]

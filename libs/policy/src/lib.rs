@@ -12,6 +12,7 @@
 //! - A call is never sent twice. `/act` moves the state of a policy that remembers, so an answer that got lost is a fault, not a retry.
 //! - A policy that is dropped after a good action leaves its connection to the miner's next episode; after anything else it is closed.
 
+mod dial;
 mod endpoint;
 mod episode;
 mod fault;
@@ -19,6 +20,8 @@ mod grpc;
 mod http;
 mod json;
 mod local;
+mod metered;
+mod names;
 mod patience;
 mod pool;
 mod tcp;

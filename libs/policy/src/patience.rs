@@ -8,7 +8,7 @@ use std::{
 use kinitro_domain::Cause;
 use tokio::time::timeout;
 
-use crate::Fault;
+use crate::{Fault, metered::Allowance};
 
 /// A timer that fires so much later than it was set for was not served: this process stood still.
 const LATE: Duration = Duration::from_millis(50);
@@ -21,20 +21,22 @@ const RENEWALS: u32 = 3;
 /// The time is the policy's. While this process stands still (it is stopped, its machine is suspended, other processes take all cores),
 /// nobody takes the answer in, and afterwards its timers fire before the connection is read. So a timer that fires late is set
 /// once more: a policy is blamed only after it had the whole time while somebody listened. Where that does not come to pass, it is our fault,
-/// and the policy gets no more time than [`RENEWALS`] allow.
+/// and the policy gets no more time than [`RENEWALS`] allow. But a standstill that the peer's own bytes are the work of is the peer's.
 pub(crate) async fn answer_within<T>(
     within: Duration,
+    peer: Option<&Allowance>,
     late: impl FnOnce() -> Fault,
     exchange: impl Future<Output = Result<T, Fault>>,
 ) -> Result<T, Fault> {
     let mut exchange = pin!(exchange);
+    let cost = || peer.map(Allowance::cost).unwrap_or_default();
     for _ in 0..=RENEWALS {
-        let set = Instant::now();
+        let (set, spent) = (Instant::now(), cost());
         if let Ok(outcome) = timeout(within, exchange.as_mut()).await {
             return outcome;
         }
         let took = set.elapsed();
-        if took < within + LATE {
+        if took < within + LATE || cost().saturating_sub(spent) >= LATE {
             return Err(late());
         }
         tracing::warn!(?within, ?took, "this process stood still while a policy was asked");
@@ -66,13 +68,29 @@ mod tests {
             sleep(Duration::from_millis(10)).await;
             Ok(7)
         };
-        assert_eq!(answer_within(WITHIN, late, answer).await, Ok(7));
+        assert_eq!(answer_within(WITHIN, None, late, answer).await, Ok(7));
+    }
+
+    #[tokio::test]
+    async fn a_standstill_over_the_peers_own_bytes_is_the_peers() {
+        let peer = Allowance::new();
+        let reading = async {
+            let until = Instant::now() + 4 * (WITHIN + LATE);
+            // The only thread of this runtime, at work.
+            while Instant::now() < until {}
+            std::future::pending::<()>().await;
+        };
+        let exchange = async {
+            peer.charge(Box::pin(reading)).await;
+            Ok(())
+        };
+        assert_eq!(answer_within(WITHIN, Some(&peer), late, exchange).await, Err(late()));
     }
 
     #[tokio::test]
     async fn a_policy_that_never_answers_runs_out_of_time() {
         let never = std::future::pending::<Result<(), Fault>>();
-        assert_eq!(answer_within(WITHIN, late, never).await, Err(late()));
+        assert_eq!(answer_within(WITHIN, None, late, never).await, Err(late()));
     }
 
     #[tokio::test]
@@ -85,7 +103,7 @@ mod tests {
             }
         });
         let never = std::future::pending::<Result<(), Fault>>();
-        let outcome = timeout(Duration::from_secs(60), answer_within(SHORT, late, never)).await;
+        let outcome = timeout(Duration::from_secs(60), answer_within(SHORT, None, late, never)).await;
         assert_eq!(outcome.map(|outcome| outcome.map_err(|fault| fault.cause())), Ok(Err(Cause::Executor)));
         busy.abort();
     }

@@ -26,6 +26,16 @@ impl Tls {
         Self(tls)
     }
 
+    /// Trusts one certificate and no other.
+    #[cfg(test)]
+    pub(crate) fn trusting(certificate: rustls::pki_types::CertificateDer<'static>) -> Self {
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(certificate).expect("a certificate");
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+        Self(builder.map(|builder| builder.with_root_certificates(roots).with_no_client_auth()))
+    }
+
     /// The configuration. That there is none is the executor's fault.
     pub(crate) fn config(&self) -> Result<ClientConfig, Fault> {
         self.0.clone().map_err(|error| Fault::new(Cause::Executor, format!("no TLS on this executor: {error}")))

@@ -7,7 +7,7 @@ use crate::{ChannelSpec, Endpoint, Fault, GrpcTransport, HttpTransport, Policy, 
 /// How policies are called.
 #[derive(Debug, Clone, Copy)]
 pub struct TransportConfig {
-    /// Also call private, loopback and link-local addresses.
+    /// Also call private and loopback addresses.
     pub allow_private: bool,
     /// For looking the name up, and again for TCP and TLS.
     pub connect_timeout: Duration,

@@ -13,24 +13,15 @@ use http::{
     uri::{Authority, PathAndQuery, Scheme},
 };
 use kinitro_domain::Cause;
-use rustls::pki_types::ServerName;
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    task::JoinHandle,
-};
-use tokio_rustls::TlsConnector;
+use tokio::task::JoinHandle;
 
-use super::{
-    metered::{Allowance, Metered},
-    status::broken,
-    stream::Stream,
-};
+use super::{status::broken, stream::Stream};
 use crate::{
     Endpoint, Fault,
-    local::{is_ours, our_fault},
+    dial::{Io, dial},
+    metered::Allowance,
     patience::answer_within,
-    tcp,
-    tls::{Tls, discreet_text},
+    tls::Tls,
 };
 
 const METHOD_PATH: &str = "/kinitro.policy.v1.PolicyService/Play";
@@ -71,51 +62,31 @@ impl Connection {
         tls: &Tls,
         within: Duration,
     ) -> Result<Self, Fault> {
-        let tls = if endpoint.is_secure() { Some(tls.config()?) } else { None };
-        let late = || unreachable(format!("no connection within {within:?}"));
-        answer_within(within, late, async {
-            let tcp = tcp::connect(&addresses).await?;
-            match tls {
-                None => Self::speak(tcp, addresses.clone()).await,
-                Some(mut config) => {
-                    config.alpn_protocols = vec![b"h2".to_vec()];
-                    let name = ServerName::try_from(endpoint.host().to_owned())
-                        .map_err(|_| unreachable("the endpoint's host is no name for a certificate".to_owned()))?;
-                    let secured = TlsConnector::from(Arc::new(config)).connect(name, tcp).await;
-                    let secured = secured.map_err(|error| match error {
-                        error if is_ours(&error, &[]) => our_fault(&error),
-                        error => unreachable(format!("no TLS: {}", discreet_text(&error))),
-                    })?;
-                    Self::speak(secured, addresses.clone()).await
-                }
-            }
-        })
-        .await
+        let allowance = Allowance::new();
+        let stream = dial(endpoint, &addresses, tls, b"h2", &allowance, within).await?;
+        let late = || unreachable(format!("connected, and nothing was said within {within:?}"));
+        answer_within(within, Some(&allowance), late, Self::speak(stream, allowance.clone(), addresses)).await
     }
 
-    async fn speak<T>(transport: T, addresses: Arc<[SocketAddr]>) -> Result<Self, Fault>
-    where
-        T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
-    {
-        let allowance = Allowance::new();
-        let metered = Metered { inner: transport, allowance: allowance.clone() };
+    async fn speak(stream: impl Io, allowance: Allowance, addresses: Arc<[SocketAddr]>) -> Result<Self, Fault> {
         let handshake = Builder::new()
             .enable_push(false)
             .initial_window_size(WINDOW)
             .initial_connection_window_size(WINDOW)
             .max_header_list_size(MAX_HEADER_BYTES)
             .max_send_buffer_size(SEND_BUFFER)
-            .handshake::<_, Bytes>(metered);
+            .handshake::<_, Bytes>(stream);
         let (requests, mut connection) = handshake.await.map_err(|error| not_reached(broken(&error)))?;
-        let pings = connection.ping_pong().expect("nobody else asked for it");
-        Ok(Self { requests, pings, allowance, driver: Some(tokio::spawn(connection)), addresses })
+        let pings = connection.ping_pong().expect("nothing else asked for it");
+        let driver = tokio::spawn(allowance.charge(connection));
+        Ok(Self { requests, pings, allowance, driver: Some(driver), addresses })
     }
 
     /// Sends a PING and waits until it comes back: something speaks HTTP/2 there, now.
     pub(super) async fn prove(&mut self, within: Duration) -> Result<(), Fault> {
         self.allowance.renew();
         let late = || unreachable(format!("connected, and nothing answered within {within:?}"));
-        answer_within(within, late, async {
+        answer_within(within, Some(&self.allowance.clone()), late, async {
             let Err(error) = self.pings.ping(Ping::opaque()).await else { return Ok(()) };
             // The connection knows more about its end than the PING does.
             let ended = match &mut self.driver {
@@ -134,6 +105,11 @@ impl Connection {
         let mut requests = self.requests.clone().ready().await?;
         let (answer, outgoing) = requests.send_request(request(endpoint), false)?;
         Ok(Stream::new(answer, outgoing, self.allowance.clone()))
+    }
+
+    /// What may be read.
+    pub(super) fn allowance(&self) -> Allowance {
+        self.allowance.clone()
     }
 
     /// The addresses that were checked.
@@ -182,9 +158,10 @@ mod tests {
     };
 
     use nix::errno::Errno;
-    use tokio::io::ReadBuf;
+    use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
     use super::*;
+    use crate::metered::Metered;
 
     /// A socket whose every use fails in this way.
     struct Failing(Errno);
@@ -216,7 +193,9 @@ mod tests {
             (Errno::ENOMEM, Cause::Executor),
             (Errno::ECONNRESET, Cause::PolicyUnreachable),
         ] {
-            let made = Connection::speak(Failing(errno), Arc::new([])).await;
+            let allowance = Allowance::new();
+            let failing = Metered::new(Failing(errno), allowance.clone());
+            let made = Connection::speak(failing, allowance, Arc::new([])).await;
             assert_eq!(made.err().map(|fault| fault.cause()), Some(cause), "{errno}");
         }
     }

@@ -20,7 +20,7 @@
 //! | the connection or stream broke, or ended early with status OK or none | [`Cause::ConnectionClosed`] |
 //! | a gRPC status, or an HTTP status other than 200 | [`Cause::HttpStatus`] |
 //! | HTTP 3xx | [`Cause::Redirect`] |
-//! | a reply of more than [`MAX_REPLY_BYTES`], endless header lines, tiny frames or frames of other kinds | [`Cause::ResponseTooLarge`] |
+//! | a reply of more than [`MAX_REPLY_BYTES`], endless header lines, tiny frames or frames of other kinds, a flood below HTTP/2 | [`Cause::ResponseTooLarge`] |
 //! | no HTTP/2, no gRPC, compressed, no or the wrong `PolicyReply`, an empty or overlong chunk | [`Cause::InvalidResponse`] |
 //!
 //! [`Cause::Executor`]: kinitro_domain::Cause::Executor
@@ -34,7 +34,6 @@
 
 mod connection;
 mod message;
-mod metered;
 mod policy;
 mod status;
 mod stream;

@@ -224,18 +224,20 @@ impl GrpcPolicy {
     async fn try_start(&mut self, frame: Bytes) -> Result<Bytes, Failed> {
         let connection = &self.connection.as_ref().expect("only drop takes it").connection;
         self.stream = None;
+        let allowance = connection.allowance();
         let mut untouched = false;
-        let answer = answer_within(self.means.config.action_timeout, || self.means.late("`start`"), async {
-            let begun = connection.begin(&self.endpoint).await.map_err(|error| {
-                untouched = true;
-                broken(&error)
-            })?;
-            let stream = self.stream.insert(begun);
-            let answer = stream.ask(frame).await;
-            untouched = stream.was_refused();
-            answer
-        })
-        .await;
+        let answer =
+            answer_within(self.means.config.action_timeout, Some(&allowance), || self.means.late("`start`"), async {
+                let begun = connection.begin(&self.endpoint).await.map_err(|error| {
+                    untouched = true;
+                    broken(&error)
+                })?;
+                let stream = self.stream.insert(begun);
+                let answer = stream.ask(frame).await;
+                untouched = stream.was_refused();
+                answer
+            })
+            .await;
         answer.map_err(if untouched { Failed::Untouched } else { Failed::Begun })
     }
 
@@ -245,7 +247,9 @@ impl GrpcPolicy {
         let Some(stream) = &mut self.stream else {
             return Err(Fault::new(Cause::Executor, "an action was asked for before the episode began"));
         };
-        answer_within(self.means.config.action_timeout, || self.means.late("an observation"), stream.ask(frame)).await
+        let allowance = stream.allowance();
+        let late = || self.means.late("an observation");
+        answer_within(self.means.config.action_timeout, Some(&allowance), late, stream.ask(frame)).await
     }
 
     /// A fresh connection to the same addresses.

@@ -1,14 +1,11 @@
 //! What an error of HTTP/2 or a status of gRPC says about a policy. Nothing here repeats the endpoint's address.
 
-use std::io::ErrorKind;
-
 use h2::Reason;
 use http::{HeaderMap, HeaderValue, StatusCode, header::CONTENT_TYPE};
 use kinitro_domain::Cause;
 use percent_encoding::percent_decode;
 
-use super::metered::OURS;
-use crate::{Fault, local::our_fault, tls::discreet_text};
+use crate::{Fault, metered::told, tls::discreet_text};
 
 /// How the codes are written, in their order from 0.
 const CODES: [&str; 17] = [
@@ -33,11 +30,8 @@ const CODES: [&str; 17] = [
 
 /// What a failure of the connection or the stream was, on a policy that had been reached.
 pub(super) fn broken(error: &h2::Error) -> Fault {
-    if error.get_io().is_some_and(|error| error.kind() == ErrorKind::QuotaExceeded) {
-        return Fault::new(Cause::ResponseTooLarge, "far more frames than a reply needs");
-    }
-    if let Some(ours) = error.get_io().filter(|error| error.kind() == OURS) {
-        return our_fault(ours);
+    if let Some(fault) = error.get_io().and_then(told) {
+        return fault;
     }
     match error.reason() {
         // What h2 found out about the other side.

@@ -7,10 +7,9 @@ use kinitro_domain::Cause;
 
 use super::{
     message::PREFIX_BYTES,
-    metered::Allowance,
     status::{broken, check_head, ended, is_ok, nothing_processed},
 };
-use crate::Fault;
+use crate::{Fault, metered::Allowance};
 
 /// The longest reply.
 pub const MAX_REPLY_BYTES: usize = 64 * 1024;
@@ -60,6 +59,11 @@ impl Stream {
             // It may have said why before it stopped listening.
             Err(Broken::Sending(fault)) => Err(self.incoming.message().await.err().unwrap_or(fault)),
         }
+    }
+
+    /// What may be read.
+    pub(super) fn allowance(&self) -> Allowance {
+        self.allowance.clone()
     }
 
     /// Whether it failed so that nothing of what was sent was processed.

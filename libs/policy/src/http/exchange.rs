@@ -1,21 +1,18 @@
-//! One connection, one exchange: a request out, a bounded answer in, and what it means when there is none.
+//! One exchange: a request out, a bounded answer in, and what it means when there is none.
 
-use std::{error::Error as _, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use futures::future::{FutureExt as _, ready};
+use bytes::Bytes;
+use http::{
+    HeaderValue, Method, Request, Response, StatusCode,
+    header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HOST, HeaderName, USER_AGENT},
+};
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::{Body as _, Incoming};
 use kinitro_domain::Cause;
-use reqwest::{
-    Client, Request, Response, StatusCode,
-    dns::{Addrs, Name, Resolve, Resolving},
-    header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, HeaderMap, HeaderValue},
-};
 
-use crate::{
-    Fault, TransportConfig,
-    local::{is_ours, our_fault},
-    patience::answer_within,
-    tls::{Tls, discreet_text},
-};
+use super::connection::{Connection, Failed, classify};
+use crate::{Endpoint, Fault, TransportConfig, metered::Allowance, patience::answer_within, tls::Tls};
 
 /// The longest body of an answer.
 pub const MAX_RESPONSE_BYTES: usize = 64 * 1024;
@@ -23,13 +20,25 @@ pub const MAX_RESPONSE_BYTES: usize = 64 * 1024;
 /// How much of the body of an answer with a wrong status is read, for the evidence.
 pub(super) const MAX_ERROR_BYTES: usize = 1024;
 
-/// The most header lines of an answer. Their bytes are bounded by hyper, at about four kilobytes a line.
-const MAX_HEADERS: usize = 64;
+const EPISODE_ID: HeaderName = HeaderName::from_static("x-episode-id");
 
-/// A client of one connection, which leads to these addresses whatever it is asked for.
+/// Asks one policy, over one connection at a time, which leads to these addresses.
 pub(super) struct Caller {
-    client: Client,
+    endpoint: Endpoint,
     addresses: Arc<[SocketAddr]>,
+    tls: Tls,
+    connect_timeout: Duration,
+    allowance: Allowance,
+    /// Absent while an answer is on its way, so that what becomes of a call that is given up cannot meet the next one.
+    connection: Option<Connection>,
+}
+
+/// What is asked.
+pub(super) struct Question {
+    pub(super) path: &'static str,
+    pub(super) episode_id: HeaderValue,
+    /// JSON to post; without it the path is only got.
+    pub(super) body: Option<Bytes>,
 }
 
 pub(super) struct Answer {
@@ -39,41 +48,17 @@ pub(super) struct Answer {
     pub(super) body: Vec<u8>,
 }
 
-/// Resolves every name to the addresses that were checked.
-struct CheckedAddresses(Arc<[SocketAddr]>);
-
-impl Resolve for CheckedAddresses {
-    fn resolve(&self, _: Name) -> Resolving {
-        let addresses: Addrs = Box::new(Vec::from(&*self.0).into_iter());
-        ready(Ok(addresses)).boxed()
-    }
-}
-
 impl Caller {
-    pub(super) fn new(config: &TransportConfig, tls: &Tls, addresses: Arc<[SocketAddr]>) -> Result<Self, Fault> {
-        let headers = HeaderMap::from_iter([
-            (ACCEPT, HeaderValue::from_static("application/json")),
-            (ACCEPT_ENCODING, HeaderValue::from_static("identity")),
-        ]);
-        let client = Client::builder()
-            .user_agent(concat!("kinitro/", env!("CARGO_PKG_VERSION")))
-            .default_headers(headers)
-            .tls_backend_preconfigured(tls.config()?)
-            .dns_resolver(CheckedAddresses(addresses.clone()))
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .referer(false)
-            .http1_only()
-            .http1_max_headers(MAX_HEADERS)
-            .connect_timeout(config.connect_timeout)
-            .pool_max_idle_per_host(1)
-            // How long a connection rests is decided by whoever has the client.
-            .pool_idle_timeout(None)
-            .tcp_nodelay(true)
-            .build()
-            .map_err(|error| Fault::new(Cause::Executor, format!("no HTTP client could be made: {}", chain(&error))))?;
-        Ok(Self { client, addresses })
+    /// Nothing is connected before the first question.
+    pub(super) fn new(endpoint: &Endpoint, config: &TransportConfig, tls: &Tls, addresses: Arc<[SocketAddr]>) -> Self {
+        Self {
+            endpoint: endpoint.clone(),
+            addresses,
+            tls: tls.clone(),
+            connect_timeout: config.connect_timeout,
+            allowance: Allowance::new(),
+            connection: None,
+        }
     }
 
     /// The addresses that were checked.
@@ -84,19 +69,24 @@ impl Caller {
     /// Sends a request and takes the answer in, all within a time. Of the body of an answer with a wrong status about `error_bytes` are read;
     /// when there are more, the connection ends.
     pub(super) async fn exchange(
-        &self,
-        path: &'static str,
-        request: Request,
+        &mut self,
+        question: Question,
         error_bytes: usize,
         within: Duration,
     ) -> Result<Answer, Fault> {
+        let path = question.path;
         let late = || Fault::new(Cause::ActionTimeout, format!("no complete answer to {path} within {within:?}"));
+        let request = self.request(question);
+        let allowance = self.allowance.clone();
         let mut body = Vec::new();
         let mut head = None;
-        let outcome = answer_within(within, late, async {
-            let response = self.client.execute(request).await.map_err(|error| self.classify(path, &error))?;
+        let outcome = answer_within(within, Some(&allowance), late, async {
+            let (connection, response) = self.send(path, request).await?;
             let (status, _) = *head.insert(of_interest(&response));
-            self.read_body(path, response, (!status.is_success()).then_some(error_bytes), &mut body).await
+            if read_body(path, response, (!status.is_success()).then_some(error_bytes), &mut body).await? {
+                self.connection = Some(connection);
+            }
+            Ok(())
         })
         .await;
         match (outcome, head) {
@@ -108,77 +98,90 @@ impl Caller {
         }
     }
 
-    async fn read_body(
-        &self,
-        path: &str,
-        mut response: Response,
-        enough: Option<usize>,
-        body: &mut Vec<u8>,
-    ) -> Result<(), Fault> {
-        let too_large = |body: &[u8]| {
-            Fault::quoting(
-                Cause::ResponseTooLarge,
-                format!("the answer to {path} is larger than {MAX_RESPONSE_BYTES} bytes"),
-                body,
-            )
-        };
-        if enough.is_none() && response.content_length().is_some_and(|length| length > MAX_RESPONSE_BYTES as u64) {
-            return Err(too_large(body));
+    fn request(&self, Question { path, episode_id, body }: Question) -> Request<Full<Bytes>> {
+        let json = HeaderValue::from_static("application/json");
+        let lines = [
+            (HOST, HeaderValue::from_str(self.endpoint.authority()).expect("an authority that was checked")),
+            (USER_AGENT, HeaderValue::from_static(concat!("kinitro/", env!("CARGO_PKG_VERSION")))),
+            (ACCEPT, json.clone()),
+            (ACCEPT_ENCODING, HeaderValue::from_static("identity")),
+            (EPISODE_ID, episode_id),
+        ];
+        let mut request = Request::new(Full::default());
+        request.headers_mut().extend(lines);
+        *request.uri_mut() = self.endpoint.join(path).path().parse().expect("the path of a URL");
+        if let Some(body) = body {
+            *request.method_mut() = Method::POST;
+            request.headers_mut().insert(CONTENT_TYPE, json);
+            *request.body_mut() = Full::new(body);
         }
-        while let Some(chunk) = response.chunk().await.map_err(|error| self.classify(path, &error))? {
-            body.extend_from_slice(&chunk);
-            match enough {
-                None if body.len() > MAX_RESPONSE_BYTES => return Err(too_large(body)),
-                Some(enough) if body.len() > enough => break,
-                _ => {}
-            }
-        }
-        Ok(())
+        request
     }
 
-    /// What a failed exchange was. The URL is left out of the evidence.
-    fn classify(&self, path: &str, error: &reqwest::Error) -> Fault {
-        let mut source = error.source();
-        let mut protocol = None;
-        while let Some(inner) = source {
-            if let Some(error) = inner.downcast_ref::<io::Error>().filter(|error| is_ours(error, &self.addresses)) {
-                return our_fault(error);
+    /// On the connection that stands, or else on a fresh one. What is known not to have been sent at all is sent on a fresh one, once.
+    async fn send(
+        &mut self,
+        path: &str,
+        mut request: Request<Full<Bytes>>,
+    ) -> Result<(Connection, Response<Incoming>), Fault> {
+        if let Some(mut connection) = self.connection.take()
+            && connection.stands().await
+        {
+            self.allowance.renew();
+            match connection.send(request).await {
+                Ok(response) => return Ok((connection, response)),
+                Err(Failed::Sent(error)) => return Err(classify(path, &error)),
+                Err(Failed::Unsent(unsent)) => request = unsent,
             }
-            protocol = protocol.or_else(|| inner.downcast_ref::<hyper::Error>());
-            source = inner.source();
         }
-        let what = chain(error);
-        match protocol {
-            Some(inner) if inner.is_parse_too_large() => Fault::new(
-                Cause::ResponseTooLarge,
-                format!("the answer to {path} has more headers than are read: {what}"),
-            ),
-            Some(inner) if inner.is_parse() => {
-                Fault::new(Cause::InvalidResponse, format!("the answer to {path} is no HTTP: {what}"))
+        let made = Connection::make(&self.endpoint, &self.addresses, &self.tls, &self.allowance, self.connect_timeout);
+        let mut connection = made.await.map_err(|fault| match fault.cause() {
+            Cause::PolicyUnreachable => fault.with_cause(Cause::ConnectionClosed),
+            _ => fault,
+        })?;
+        self.allowance.renew();
+        match connection.send(request).await {
+            Ok(response) => Ok((connection, response)),
+            Err(Failed::Sent(error)) => Err(classify(path, &error)),
+            Err(Failed::Unsent(_)) => {
+                let what = format!("the policy closed the connection before {path} could be sent");
+                Err(Fault::new(Cause::ConnectionClosed, what))
             }
-            _ if error.is_connect() => Fault::new(Cause::ConnectionClosed, format!("no connection for {path}: {what}")),
-            _ => Fault::new(Cause::ConnectionClosed, format!("the connection broke during {path}: {what}")),
         }
     }
 }
 
-fn of_interest(response: &Response) -> (StatusCode, bool) {
+/// Takes a body in; whether it was read to its end.
+async fn read_body(
+    path: &str,
+    response: Response<Incoming>,
+    enough: Option<usize>,
+    body: &mut Vec<u8>,
+) -> Result<bool, Fault> {
+    let too_large = |body: &[u8]| {
+        let what = format!("the answer to {path} is larger than {MAX_RESPONSE_BYTES} bytes");
+        Fault::quoting(Cause::ResponseTooLarge, what, body)
+    };
+    let mut incoming = response.into_body();
+    if enough.is_none() && incoming.size_hint().lower() > MAX_RESPONSE_BYTES as u64 {
+        return Err(too_large(body));
+    }
+    while let Some(frame) = incoming.frame().await {
+        let frame = frame.map_err(|error| classify(path, &error))?;
+        let Some(data) = frame.data_ref() else { continue };
+        body.extend_from_slice(data);
+        match enough {
+            None if body.len() > MAX_RESPONSE_BYTES => return Err(too_large(body)),
+            Some(enough) if body.len() > enough => return Ok(false),
+            _ => {}
+        }
+    }
+    Ok(true)
+}
+
+fn of_interest(response: &Response<Incoming>) -> (StatusCode, bool) {
     let encoded = response.headers().get(CONTENT_ENCODING).is_some_and(|value| value != "identity");
     (response.status(), encoded)
-}
-
-/// The messages of an error and its sources, without the outermost, which names the URL, and without addresses.
-fn chain(error: &reqwest::Error) -> String {
-    let mut messages: Vec<String> = Vec::new();
-    let mut source = error.source();
-    while let Some(inner) = source {
-        let message = discreet_text(inner);
-        if !messages.iter().any(|known| known.contains(&message)) {
-            messages.push(message);
-        }
-        source = inner.source();
-    }
-    messages.join(": ")
 }
 
 #[cfg(test)]
@@ -191,9 +194,10 @@ mod tests {
         let patience = Duration::from_secs(5);
         let config = TransportConfig { allow_private: true, connect_timeout: patience, action_timeout: patience };
         let nowhere = "255.255.255.255:9".parse().unwrap();
-        let caller = Caller::new(&config, &Tls::load(), Arc::new([nowhere])).unwrap();
-        let request = Request::new(reqwest::Method::GET, "http://policy.example:9/health".parse().unwrap());
-        let fault = caller.exchange("/health", request, MAX_ERROR_BYTES, patience).await.err().unwrap();
+        let endpoint = Endpoint::parse("http://policy.example:9").unwrap();
+        let mut caller = Caller::new(&endpoint, &config, &Tls::load(), Arc::new([nowhere]));
+        let question = Question { path: "/health", episode_id: HeaderValue::from_static("1"), body: None };
+        let fault = caller.exchange(question, MAX_ERROR_BYTES, patience).await.err().unwrap();
         assert_eq!(fault.cause(), Cause::Executor, "{fault}");
     }
 }

@@ -15,7 +15,14 @@
 //! When a policy closes the connection between two calls (HTTP/1.0 servers do so after each answer), the next call makes a new one to
 //! the same checked address, within that call's time. What hyper can prove not to have been sent at all is sent on the new connection;
 //! anything else is [`Cause::ConnectionClosed`](kinitro_domain::Cause::ConnectionClosed).
+//!
+//! This is hyper's connection and not a ready client with a pool: such a client connects anew when a connection is not back in its pool in the
+//! moment in which the next request comes, which the time for the answer then pays for. Here a call waits until the last answer is behind the
+//! connection, and a fresh one is made only when the policy closed it.
+//!
+//! What a policy sends is bounded below TLS, by the [meter](crate::metered): interim answers, trailers, extensions of chunks and tickets included.
 
+mod connection;
 mod exchange;
 mod policy;
 

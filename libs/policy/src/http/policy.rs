@@ -7,15 +7,12 @@ use std::{
 
 use bytes::{Bytes, BytesMut};
 use futures::future::{BoxFuture, FutureExt as _};
+use http::HeaderValue;
 use kinitro_domain::Cause;
-use reqwest::{
-    Request,
-    header::{CONTENT_TYPE, HeaderName, HeaderValue},
-};
 use serde_json::json;
 use uuid::Uuid;
 
-use super::exchange::{Answer, Caller, MAX_ERROR_BYTES, MAX_RESPONSE_BYTES};
+use super::exchange::{Answer, Caller, MAX_ERROR_BYTES, MAX_RESPONSE_BYTES, Question};
 use crate::{
     Action, ChannelSpec, Endpoint, Fault, Observation, Policy, Protocol, Resolved, TaskConfig, TransportConfig,
     parse_action, parse_reset,
@@ -23,8 +20,6 @@ use crate::{
     tls::Tls,
     wire::encode_observation_into,
 };
-
-const EPISODE_ID: HeaderName = HeaderName::from_static("x-episode-id");
 
 /// Opens conversations with policies over HTTP.
 pub struct HttpTransport {
@@ -90,7 +85,7 @@ impl HttpTransport {
             pool.forget(&endpoint);
         }
         let Resolved { endpoint, addresses } = endpoint.resolve(allow_private, connect_timeout).await?;
-        let caller = Caller::new(config, tls, addresses.into())?;
+        let caller = Caller::new(&endpoint, config, tls, addresses.into());
         let mut policy = self.policy(endpoint, Lent::new(caller), spec);
         // Nothing was heard of the policy in this episode yet: the network on our side may be to blame.
         policy.health(connect_timeout + action_timeout).await.map_err(|fault| match fault.cause() {
@@ -154,7 +149,7 @@ impl Policy for HttpPolicy {
             if let Err(fault) = self.health(action_timeout).await {
                 tracing::debug!(cause = %fault.cause(), "a connection that rested within an episode is of no use any more");
                 let old = &self.caller.as_ref().expect("only drop takes it").connection;
-                let fresh = Caller::new(&self.means.config, &self.means.tls, old.addresses())?;
+                let fresh = Caller::new(&self.endpoint, &self.means.config, &self.means.tls, old.addresses());
                 self.caller = Some(Lent::new(fresh));
                 // It had been reached in this episode, so it is to blame from here on.
                 self.health(connect_timeout + action_timeout).await.map_err(|fault| match fault.cause() {
@@ -190,17 +185,13 @@ impl HttpPolicy {
 
     /// Asks for a sign of life. An error page is one, and is read to its end, so that the connection can be used again.
     async fn health(&mut self, within: Duration) -> Result<(), Fault> {
-        let request = Request::new(reqwest::Method::GET, self.endpoint.join("/health"));
-        let answer = self.exchange("/health", request, MAX_RESPONSE_BYTES, within).await;
+        let answer = self.exchange("/health", None, MAX_RESPONSE_BYTES, within).await;
         answer.map(drop).map_err(|fault| self.discreet(fault))
     }
 
     async fn post(&mut self, path: &'static str, body: Bytes) -> Result<Vec<u8>, Fault> {
-        let mut request = Request::new(reqwest::Method::POST, self.endpoint.join(path));
-        request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        *request.body_mut() = Some(body.into());
         let within = self.means.config.action_timeout;
-        let Answer { status, encoded, body } = self.exchange(path, request, MAX_ERROR_BYTES, within).await?;
+        let Answer { status, encoded, body } = self.exchange(path, Some(body), MAX_ERROR_BYTES, within).await?;
         if status.is_redirection() {
             return Err(Fault::new(Cause::Redirect, format!("{path} answered {status}; no redirect is followed")));
         }
@@ -220,14 +211,13 @@ impl HttpPolicy {
     async fn exchange(
         &mut self,
         path: &'static str,
-        mut request: Request,
+        body: Option<Bytes>,
         error_bytes: usize,
         within: Duration,
     ) -> Result<Answer, Fault> {
         let episode_id = HeaderValue::try_from(self.episode_id.to_string()).expect("a UUID is printable ASCII");
-        request.headers_mut().insert(EPISODE_ID, episode_id);
-        let caller = &self.caller.as_ref().expect("only drop takes it").connection;
-        let answer = caller.exchange(path, request, error_bytes, within).await?;
+        let caller = &mut self.caller.as_mut().expect("only drop takes it").connection;
+        let answer = caller.exchange(Question { path, episode_id, body }, error_bytes, within).await?;
         self.heard = Instant::now();
         Ok(answer)
     }
