@@ -27,6 +27,38 @@ async fn the_next_episode_uses_the_connection_again_under_an_id_of_its_own() {
     assert_eq!((requests.len(), ids.len()), (20, 4));
 }
 
+/// However the answers are cut into packets, and however soon the next question follows.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_thousand_calls_of_a_server_that_never_closes_take_one_connection() {
+    let server = Server::start(|path| match good(path) {
+        Reply::Json(text) => Reply::InTwo(text),
+        other => other,
+    })
+    .await;
+    play(&transport(ACTION_TIMEOUT), &server.url(), 1000).await.unwrap();
+    assert_eq!(server.connections.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn a_fresh_connection_is_made_only_after_the_server_closed_one() {
+    let acts = AtomicUsize::new(0);
+    let server = Server::start(move |path| match (path, good(path)) {
+        ("/act", Reply::Json(text)) if acts.fetch_add(1, Ordering::SeqCst) % 100 == 99 => Reply::JsonAndClose(text),
+        (_, reply) => reply,
+    })
+    .await;
+    let mut policy = transport(ACTION_TIMEOUT).open(&server.url(), METAWORLD_ACTION).await.unwrap();
+    policy.reset(&task()).await.unwrap();
+    for call in 1..=500 {
+        policy.act(&observation()).await.unwrap();
+        if call % 100 == 0 {
+            // Until the end of the connection has been seen; what is sent before that is rightly a fault.
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    }
+    assert_eq!(server.connections.load(Ordering::SeqCst), 5);
+}
+
 #[tokio::test]
 async fn two_episodes_at_once_have_a_connection_each() {
     let server = Server::start(good).await;
