@@ -23,7 +23,7 @@ pub struct Config {
     pub backend_previous_private_key: Option<String>,
     /// A file that holds it.
     pub backend_previous_private_key_file: Option<PathBuf>,
-    /// Take endpoints at private, loopback and link-local addresses: for development, and for operators who run policies in their
+    /// Take endpoints at private and loopback addresses: for development, and for operators who run policies in their
     /// own network. The executor has a setting of the same name.
     pub allow_private_endpoints: bool,
     /// Without a new finalized block for so many seconds, the service reports the chain as lost.

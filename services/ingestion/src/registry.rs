@@ -21,7 +21,7 @@ pub struct Rules {
     pub netuid: u16,
     /// What opens sealed endpoints: the current key, then those before it.
     pub keys: Vec<PrivateKey>,
-    /// Take endpoints at private, loopback and link-local addresses too.
+    /// Take endpoints at private and loopback addresses too.
     pub allow_private_endpoints: bool,
 }
 
@@ -89,12 +89,8 @@ impl Rules {
         parse_commitment(data, Some(&Opening { keys: &self.keys, binding }))
     }
 
-    /// What not even an operator can allow is left to the executor then, who asks again.
     fn check_address(&self, commitment: &Commitment) -> Result<(), EndpointError> {
-        match self.allow_private_endpoints {
-            true => Ok(()),
-            false => commitment.endpoint.check_address(false),
-        }
+        commitment.endpoint.check_address(self.allow_private_endpoints)
     }
 }
 

@@ -131,7 +131,7 @@ fn a_published_key_is_no_policy_and_says_so() {
 fn private_addresses_are_invalid_unless_the_operator_allows_them() {
     let closed = rules(&[]);
     let open = Rules { allow_private_endpoints: true, ..rules(&[]) };
-    for url in ["http://127.0.0.1:9001", "http://169.254.169.254", "grpc://[fd00::1]:50051", "http://localhost"] {
+    for url in ["http://127.0.0.1:9001", "grpc://[fd00::1]:50051", "http://localhost"] {
         let data = format!("a/b:v1:{url}");
         let mut first = FirstCommitments::default();
         let refused = read(&[("//Alice", 10, data.as_bytes())], &closed, &mut first);
@@ -141,6 +141,19 @@ fn private_addresses_are_invalid_unless_the_operator_allows_them() {
         assert!(refused.new_policies.is_empty());
         let allowed = read(&[("//Alice", 10, data.as_bytes())], &open, &mut first);
         assert_eq!((statuses(&allowed), allowed.miners[0].endpoint.as_str()), (vec!["active"], url));
+    }
+}
+
+#[test]
+fn no_operator_can_allow_an_address_that_gives_credentials_away() {
+    let open = Rules { allow_private_endpoints: true, ..rules(&[]) };
+    for url in ["http://169.254.169.254", "http://[fd00:ec2::254]", "grpc://[fe80::1]:50051", "http://100.100.100.200"]
+    {
+        let data = format!("a/b:v1:{url}");
+        let refused = read(&[("//Alice", 10, data.as_bytes())], &open, &mut FirstCommitments::default());
+        let miner = &refused.miners[0];
+        assert_eq!((miner.status, miner.endpoint.as_str()), (Status::Invalid, ""), "{url}");
+        assert!(miner.status_reason.contains("not called"), "{miner:?}");
     }
 }
 

@@ -77,7 +77,7 @@ pub struct Config {
     pub friction_range: [f64; 2],
     /// Lowest and highest factor on the damping of every joint. All executors of a deployment must agree on it.
     pub damping_range: [f64; 2],
-    /// Also call policies on private and loopback addresses.
+    /// Also call policies on private and loopback addresses. Link-local and metadata addresses are never called.
     pub allow_private_endpoints: bool,
     /// Seconds that running episodes have to finish when the executor drains.
     pub drain_seconds: f64,
