@@ -98,6 +98,8 @@ causes! {
     ActionTimeout = "action_timeout" => PolicyFault,
     /// The policy's answers, each in time, took longer than the evaluation timeout together.
     EpisodeTimeout = "episode_timeout" => PolicyFault,
+    /// Not played: the policy's answers in the episodes before had used up the time that a miner has in a cycle.
+    TimeBudgetExceeded = "time_budget_exceeded" => PolicyFault,
     /// An answer with an HTTP status other than 2xx, or the end of a stream with a gRPC status other than OK.
     HttpStatus = "http_status" => PolicyFault,
     /// A redirect; none is followed.
@@ -115,7 +117,7 @@ causes! {
     /// The committed endpoint is no URL that may be called.
     EndpointRefused = "endpoint_refused" => PolicyFault,
     /// The policy could not be reached at the start of the episode. It may be the network on our side, so the episode is tried again;
-    /// when every attempt ends so although other miners were reached, it counts as the miner's failure.
+    /// when every attempt ends so although our network worked, it counts as the miner's failure.
     PolicyUnreachable = "policy_unreachable" => InfrastructureFault,
     /// The simulation reported an error.
     Simulator = "simulator" => InfrastructureFault,

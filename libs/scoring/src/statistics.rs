@@ -63,11 +63,11 @@ pub struct Paired {
 }
 
 impl Paired {
-    /// Compares outcomes of the same seeds.
+    /// Compares outcomes of the same seeds; those on seeds drawn anew are left out.
     pub fn of(first: &Outcomes, second: &Outcomes) -> Self {
         let pairs = first.as_slice().iter().zip(second.as_slice());
         pairs.fold(Self::default(), |mut paired, (first, second)| {
-            let both = *first != Outcome::Missing && *second != Outcome::Missing;
+            let both = first.is_shared() && second.is_shared();
             let (first, second) = (*first == Outcome::Success, *second == Outcome::Success);
             paired.episodes += u32::from(both);
             paired.only_first += u32::from(both && first && !second);
@@ -205,7 +205,7 @@ mod tests {
     #[test]
     fn pairs_are_counted_where_both_were_played() {
         let outcomes = |text: &str| text.parse::<Outcomes>().expect("valid");
-        let paired = Paired::of(&outcomes("1101-10"), &outcomes("1010010"));
+        let paired = Paired::of(&outcomes("1101-10sf1"), &outcomes("101001011s"));
         assert_eq!(paired, Paired { episodes: 6, only_first: 2, only_second: 1 });
         assert_eq!(paired.difference(), 1.0 / 6.0);
         assert_eq!(Paired::default().difference(), 0.0);

@@ -38,6 +38,8 @@ pub(crate) struct Report {
     /// Of the steps that were made; empty when none was, or when the simulation was lost with them.
     pub(crate) trajectory_hash: String,
     pub(crate) timing: Timing,
+    /// Whether the policy may have seen an observation.
+    pub(crate) shown: bool,
     /// Seconds of each call for an action that the policy was waited for.
     pub(crate) calls: Vec<f32>,
 }
@@ -93,6 +95,7 @@ struct Ledger {
     simulation: Duration,
     render: Duration,
     queue: Duration,
+    shown: bool,
     calls: Vec<f32>,
 }
 
@@ -231,6 +234,7 @@ impl Stage {
                 true => {
                     // The wait for a simulation thread may have been longer than its connection lives.
                     self.reaching(ledger, policy.ensure_connected()).await?;
+                    ledger.shown = true;
                     let (answer, took) = self.asked(ledger, policy.act(&shown)).await;
                     ledger.calls.push(took.as_secs_f32());
                     answer?
@@ -302,12 +306,12 @@ impl Ledger {
             policy_p99,
             policy_max,
         };
-        let Self { total_reward, timesteps, episode, calls, .. } = self;
+        let Self { total_reward, timesteps, episode, shown, calls, .. } = self;
         let trajectory_hash = match episode {
             Some(episode) if timesteps > 0 => episode.trajectory_hash(),
             _ => String::new(),
         };
-        Report { cause, evidence, total_reward, timesteps, trajectory_hash, timing, calls }
+        Report { cause, evidence, total_reward, timesteps, trajectory_hash, timing, shown, calls }
     }
 }
 

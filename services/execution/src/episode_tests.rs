@@ -115,6 +115,15 @@ async fn the_steps_before_a_fault_of_the_policy_are_hashed() {
     assert_eq!(stage.play(&plan(none.url(), 3), || ()).await.trajectory_hash, "");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_report_says_whether_the_policy_may_have_seen_an_observation() {
+    let stage = stage();
+    let policy = PolicyServer::start(|_, _| Act::Status(500)).await;
+    assert!(stage.play(&plan(policy.url(), 1), || ()).await.shown, "also when it answers nothing");
+    let free = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    assert!(!stage.play(&plan(format!("http://{free}"), 1), || ()).await.shown);
+}
+
 #[test]
 fn latencies_are_those_of_real_calls() {
     let hundred: Vec<f32> = (1..=100).rev().map(|n| n as f32).collect();

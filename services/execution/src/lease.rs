@@ -20,6 +20,8 @@ struct Held {
     attempt: u32,
     stop: CancellationToken,
     finished: bool,
+    /// The policy was reached, so it may have seen an observation.
+    reached: bool,
 }
 
 impl Leases {
@@ -31,7 +33,7 @@ impl Leases {
     /// been lost.
     pub(crate) fn take(&self, task: &Task) -> CancellationToken {
         let stop = CancellationToken::new();
-        let new = Held { attempt: task.attempt, stop: stop.clone(), finished: false };
+        let new = Held { attempt: task.attempt, stop: stop.clone(), finished: false, reached: false };
         if let Some(old) = self.held().insert(task.task_uuid.clone(), new) {
             old.stop.cancel();
         }
@@ -43,6 +45,20 @@ impl Leases {
         if let Some(held) = self.held().get_mut(&lease.task_uuid).filter(|held| held.attempt == lease.attempt) {
             held.finished = true;
         }
+    }
+
+    /// The policy of its episode was reached.
+    pub(crate) fn reached(&self, lease: &Lease) {
+        if let Some(held) = self.held().get_mut(&lease.task_uuid).filter(|held| held.attempt == lease.attempt) {
+            held.reached = true;
+        }
+    }
+
+    /// Of these leases, the tasks whose policy was reached.
+    pub(crate) fn shown(&self, leases: &[Lease]) -> Vec<String> {
+        let held = self.held();
+        let shown = |lease: &&Lease| held.get(&lease.task_uuid).is_some_and(|held| held.reached);
+        leases.iter().filter(shown).map(|lease| lease.task_uuid.clone()).collect()
     }
 
     /// Nothing is owed for this lease any more.

@@ -15,9 +15,10 @@
 //! - What a policy does wrong ends its own episode and nothing else; so does a panic inside the simulator. A crash or a hang in there
 //!   costs the family's running episodes one attempt, blamed on nobody.
 //! - What is wrong on our side costs a cycle little: a family whose process plays nothing to its end is closed and replaced (`streak`), and
-//!   an executor that reaches nobody holds that against nobody and all but stops leasing (`network`).
+//!   an executor whose network is down says so and all but stops leasing (`network`, `beacon`).
 //! - No child outlives this process, and none gets more of its environment than it needs.
 
+mod beacon;
 mod config;
 mod delivery;
 mod dialogue;

@@ -1,37 +1,25 @@
-//! Tells a network of ours that is down from miners that are.
+//! What an executor does while no policy can be reached: it leases less, so that an outage of its network does not use up attempts.
 //!
-//! That a policy cannot be reached is held against its miner when every attempt ends so. An executor whose network is down would end the
-//! attempts of a whole cycle like that within a minute. The rule: our network is taken to be down when
+//! Whose fault it is that a policy was not reached is not decided here but in scheduling, which knows all executors: the result says that
+//! the policy was unreachable, and whether the beacon was reached then. Nothing that miners do changes what is said of them.
 //!
-//! - the servers of [`FEWEST`] different miners could not be reached in a row, and nobody was reached since the first of them,
-//! - no episode is in flight of which the policy was reached, and
-//! - none of the servers that were reached last takes a connection. (Without that, dead miners whose tasks are all that is left of a cycle
-//!   would pass for an outage.)
-//!
-//! Then what cannot be reached is an executor's fault, which is never held against anybody, and little is leased: one task after each of
-//! ever longer pauses, until somebody is reached.
+//! With a [`Beacon`], the network is down exactly while the beacon is not reached. Without one, it is taken to be down when the servers of
+//! [`FEWEST`] different miners could not be reached in a row and no episode is in flight of which the policy was reached; but miners can
+//! bring that about, so it slows leasing for [`PATIENCE`] and no longer, until a policy is reached again.
 
 use std::{
-    collections::{BTreeSet, VecDeque},
+    collections::BTreeSet,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
-use futures::{StreamExt as _, stream::FuturesUnordered};
-use kinitro_domain::Cause;
-use kinitro_policy::{Endpoint, Fault};
-use tokio::{net::TcpStream, time::timeout};
-
-use crate::{episode::Report, miners::server};
+use crate::{beacon::Beacon, miners::server};
 
 /// So many different servers away may be a coincidence no more.
 const FEWEST: usize = 3;
 
-/// How many servers that were reached are remembered.
-const REMEMBERED: usize = 5;
-
-/// How long they have to take a connection.
-const PROBE: Duration = Duration::from_secs(3);
+/// For how long miners alone can slow the leasing down.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// The pause after the first sign of an outage. It doubles.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -41,23 +29,22 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// What an executor knows of its own network.
 pub(crate) struct Network {
-    allow_private: bool,
+    beacon: Option<Beacon>,
     state: Mutex<State>,
 }
 
 #[derive(Default)]
 struct State {
-    /// Servers that could not be reached since anybody was.
+    /// Servers that could not be reached since any was.
     away: BTreeSet<String>,
     /// Episodes in flight of which the policy was reached.
     playing: usize,
-    /// Endpoints that were reached, the last one last.
-    reached: VecDeque<Endpoint>,
     outage: Option<Outage>,
 }
 
 #[derive(Clone, Copy)]
 struct Outage {
+    begun: Instant,
     pause: Duration,
     until: Instant,
 }
@@ -65,53 +52,55 @@ struct Outage {
 /// One episode, from its beginning to its end.
 pub(crate) struct Visit {
     network: Arc<Network>,
-    endpoint: Option<Endpoint>,
     reached: bool,
 }
 
 impl Network {
-    pub(crate) fn new(allow_private: bool) -> Self {
-        Self { allow_private, state: Mutex::default() }
+    pub(crate) fn new(beacon: Option<Beacon>) -> Self {
+        Self { beacon, state: Mutex::default() }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn visit(self: &Arc<Self>, endpoint: &str) -> Visit {
-        Visit { network: self.clone(), endpoint: Endpoint::parse(endpoint).ok(), reached: false }
+    pub(crate) fn visit(self: &Arc<Self>) -> Visit {
+        Visit { network: self.clone(), reached: false }
+    }
+
+    /// The outage that slows leasing down now.
+    fn outage(&self) -> Option<Outage> {
+        self.state().outage.filter(|outage| self.beacon.is_some() || outage.begun.elapsed() < PATIENCE)
     }
 
     /// Whether no more than one task may be leased.
     pub(crate) fn is_down(&self) -> bool {
-        self.state().outage.is_some()
+        self.outage().is_some()
     }
 
     /// For how long nothing may be leased.
     pub(crate) fn pause(&self) -> Option<Duration> {
-        let outage = self.state().outage?;
-        Some(outage.until.saturating_duration_since(Instant::now())).filter(|left| !left.is_zero())
+        let left = self.outage()?.until.saturating_duration_since(Instant::now());
+        Some(left).filter(|left| !left.is_zero())
     }
 
-    /// Whether one of the servers that were reached last still takes a connection.
-    async fn somebody_answers(&self) -> bool {
-        let reached: Vec<Endpoint> = self.state().reached.iter().cloned().collect();
-        let mut probes: FuturesUnordered<_> = reached.into_iter().map(|endpoint| self.answers(endpoint)).collect();
-        while let Some(answers) = probes.next().await {
-            if answers {
-                return true;
-            }
-        }
-        false
-    }
-
-    async fn answers(&self, endpoint: Endpoint) -> bool {
-        let connected = async {
-            let resolved = endpoint.resolve(self.allow_private, PROBE).await.ok()?;
-            // Tried in turn.
-            TcpStream::connect(resolved.addresses.as_slice()).await.ok()
+    /// The policy at an endpoint was not reached. Whether the beacon was, where there is one.
+    pub(crate) async fn unreached(&self, endpoint: &str) -> Option<bool> {
+        let beacon_reached = match &self.beacon {
+            Some(beacon) => Some(beacon.is_reached().await),
+            None => None,
         };
-        timeout(PROBE, connected).await.is_ok_and(|connected| connected.is_some())
+        let mut state = self.state();
+        state.away.extend(server(endpoint));
+        match beacon_reached {
+            Some(true) => state.over(),
+            Some(false) => state.down("the beacon cannot be reached: the network of this executor is down"),
+            None if state.playing == 0 && state.away.len() >= FEWEST => {
+                state.down("no policy can be reached: is the network of this executor down? (a beacon would tell)");
+            }
+            None => {}
+        }
+        beacon_reached
     }
 }
 
@@ -123,20 +112,16 @@ impl State {
         }
     }
 
-    fn down(&mut self) {
+    fn down(&mut self, message: &str) {
         let now = Instant::now();
-        let pause = match self.outage {
+        let (begun, pause) = match self.outage {
             // Of the same batch of tasks.
             Some(outage) if outage.until > now => return,
-            Some(outage) => (outage.pause * 2).min(LONGEST_PAUSE),
-            None => FIRST_PAUSE,
+            Some(outage) => (outage.begun, (outage.pause * 2).min(LONGEST_PAUSE)),
+            None => (now, FIRST_PAUSE),
         };
-        tracing::error!(
-            away = self.away.len(),
-            ?pause,
-            "no policy can be reached: is the network of this executor down?"
-        );
-        self.outage = Some(Outage { pause, until: now + pause });
+        tracing::error!(away = self.away.len(), ?pause, "{message}");
+        self.outage = Some(Outage { begun, pause, until: now + pause });
     }
 }
 
@@ -150,38 +135,6 @@ impl Visit {
         let mut state = self.network.state();
         state.over();
         state.playing += 1;
-        if let Some(endpoint) = &self.endpoint {
-            state.reached.retain(|known| known != endpoint);
-            state.reached.push_back(endpoint.clone());
-            if state.reached.len() > REMEMBERED {
-                state.reached.pop_front();
-            }
-        }
-    }
-
-    /// The report, with what it says of the miner left out when our network is down.
-    pub(crate) async fn judged(&self, endpoint: &str, report: Report) -> Report {
-        let Some(server) = server(endpoint).filter(|_| report.cause == Cause::PolicyUnreachable) else { return report };
-        let away = {
-            let mut state = self.network.state();
-            state.away.insert(server);
-            if state.playing > 0 { 0 } else { state.away.len() }
-        };
-        if away < FEWEST {
-            return report;
-        }
-        if self.network.somebody_answers().await {
-            self.network.state().over();
-            return report;
-        }
-        self.network.state().down();
-        let what = format!(
-            "the network of this executor seems to be down: {away} servers of policies could not be reached in a row; here: {}",
-            report.evidence
-        );
-        // Bounded as all evidence is.
-        let fault = Fault::new(Cause::Executor, what);
-        Report { cause: fault.cause(), evidence: fault.evidence().to_owned(), ..report }
     }
 }
 
@@ -200,66 +153,69 @@ mod tests {
 
     use super::*;
 
-    async fn unreachable(network: &Arc<Network>, endpoint: &str) -> Cause {
-        let report = Report::fault(Cause::PolicyUnreachable, "no route".to_owned());
-        network.visit(endpoint).judged(endpoint, report).await.cause
-    }
-
-    async fn three_away(network: &Arc<Network>) -> [Cause; 3] {
-        let mut causes = [Cause::Executor; 3];
-        for (n, cause) in causes.iter_mut().enumerate() {
+    async fn three_away(network: &Network) -> [Option<bool>; 3] {
+        let mut beacon = [None; 3];
+        for (n, reached) in beacon.iter_mut().enumerate() {
             // One that fails twice is one.
-            unreachable(network, &format!("http://away-{n}.example")).await;
-            *cause = unreachable(network, &format!("http://away-{n}.example:80/path")).await;
+            network.unreached(&format!("http://away-{n}.example")).await;
+            *reached = network.unreached(&format!("http://away-{n}.example:80/path")).await;
         }
-        causes
+        beacon
     }
 
-    const MINERS: Cause = Cause::PolicyUnreachable;
+    fn stood(network: &Network, so_long: Duration) {
+        let mut state = network.state();
+        let outage = state.outage.as_mut().unwrap();
+        outage.until = Instant::now();
+        outage.begun = Instant::now().checked_sub(so_long).unwrap();
+    }
 
     #[tokio::test]
-    async fn three_servers_in_a_row_are_an_outage_of_ours_until_somebody_is_reached() {
-        let network = Arc::new(Network::new(true));
-        assert_eq!(three_away(&network).await, [MINERS, MINERS, Cause::Executor]);
+    async fn three_servers_in_a_row_slow_leasing_down_until_one_is_reached_or_patience_ends() {
+        let network = Arc::new(Network::new(None));
+        network.unreached("http://away-0.example").await;
+        assert!(!network.is_down());
+        assert_eq!(three_away(&network).await, [None; 3]);
         assert!(network.is_down() && network.pause().unwrap() <= FIRST_PAUSE);
         // Others of the same batch make it no longer.
-        assert_eq!(unreachable(&network, "http://away-9.example").await, Cause::Executor);
+        network.unreached("http://away-9.example").await;
         assert!(network.pause().unwrap() <= FIRST_PAUSE);
-        network.state().outage.as_mut().unwrap().until = Instant::now();
+        stood(&network, FIRST_PAUSE);
         assert!(network.is_down() && network.pause().is_none());
-        unreachable(&network, "http://away-9.example").await;
+        network.unreached("http://away-9.example").await;
         assert!(network.pause().unwrap() > FIRST_PAUSE);
-        network.visit("http://here.example").reached();
-        assert!(!network.is_down() && network.pause().is_none());
-        assert_eq!(unreachable(&network, "http://away-9.example").await, MINERS);
-    }
-
-    #[tokio::test]
-    async fn it_is_no_outage_while_anybody_was_reached_or_still_answers() {
-        let network = Arc::new(Network::new(true));
-        let mut playing = network.visit("http://here.example");
-        playing.reached();
-        assert_eq!(three_away(&network).await, [MINERS; 3]);
-        drop(playing);
-
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let here = format!("http://{}", listener.local_addr().unwrap());
-        let network = Arc::new(Network::new(true));
-        network.visit(&here).reached();
-        assert_eq!(three_away(&network).await, [MINERS; 3], "the dead miners are all that is left of a cycle");
-        assert!(!network.is_down());
-        drop(listener);
-        network.state().away.clear();
-        assert_eq!(three_away(&network).await, [MINERS, MINERS, Cause::Executor]);
-    }
-
-    #[tokio::test]
-    async fn what_else_an_episode_ends_with_is_left_alone() {
-        let network = Arc::new(Network::new(true));
+        stood(&network, PATIENCE);
+        network.unreached("http://away-9.example").await;
+        assert!(!network.is_down() && network.pause().is_none(), "those who vanish cannot hold a cycle up");
+        network.visit().reached();
         three_away(&network).await;
-        for cause in Cause::ALL.iter().copied().filter(|cause| *cause != Cause::PolicyUnreachable) {
-            let report = Report::fault(cause, String::new());
-            assert_eq!(network.visit("http://x.example").judged("http://x.example", report.clone()).await, report);
-        }
+        assert!(network.is_down(), "the next outage has its time again");
+    }
+
+    #[tokio::test]
+    async fn nothing_is_slowed_down_while_any_policy_plays() {
+        let network = Arc::new(Network::new(None));
+        let mut playing = network.visit();
+        playing.reached();
+        three_away(&network).await;
+        assert!(!network.is_down());
+    }
+
+    #[tokio::test]
+    async fn with_a_beacon_only_the_beacon_counts() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let beacon = || Beacon::parse(&listener.local_addr().unwrap().to_string()).unwrap();
+        let network = Arc::new(Network::new(Some(beacon())));
+        assert_eq!(three_away(&network).await, [Some(true); 3]);
+        assert!(!network.is_down(), "they vanished together");
+
+        let network = Arc::new(Network::new(Some(beacon())));
+        drop(listener);
+        let mut playing = network.visit();
+        playing.reached();
+        assert_eq!(network.unreached("http://away.example").await, Some(false));
+        assert!(network.is_down());
+        stood(&network, 2 * PATIENCE);
+        assert!(network.is_down(), "however long it takes");
     }
 }

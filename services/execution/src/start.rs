@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     Config, Error, WorkerCommand,
+    beacon::Beacon,
     config::ImageQuality,
     delivery::{Delivery, WAITING},
     engine::Engine,
@@ -81,7 +82,9 @@ pub async fn start(
         executor_id,
         leases,
         miners: Arc::new(Miners::new(config.max_concurrent_per_miner)),
-        network: Arc::new(Network::new(config.allow_private_endpoints)),
+        network: Arc::new(Network::new(
+            config.beacon.as_deref().map(Beacon::parse).transpose().map_err(Error::Config)?,
+        )),
         results,
         batch_size: config.batch_size,
         poll_interval: seconds(config.poll_interval_seconds),

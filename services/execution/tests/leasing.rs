@@ -82,13 +82,15 @@ async fn a_policy_that_is_unreachable_once_is_played_in_the_next_attempt() {
     let scheduling = Scheduling::start().await;
     let address = free_address().await;
     scheduling.put(REACH, &format!("http://{address}"), 1);
-    let executor = Executor::start(config(&scheduling.url())).await;
+    let beacon = Some(scheduling.url());
+    let executor = Executor::start(kinitro_execution::Config { beacon, ..config(&scheduling.url()) }).await;
     until("a first attempt in vain", || !scheduling.table().given_back.is_empty()).await;
     let _policy = PolicyServer::at(TcpListener::bind(address).await.unwrap(), |_, _| STAY);
     until("the result", || scheduling.completed() == 1).await;
     executor.stop().await.unwrap();
     let table = scheduling.table();
     assert_eq!(table.given_back[0].cause, "policy_unreachable");
+    assert_eq!((table.given_back[0].observation_shown, table.given_back[0].beacon_reached), (Some(false), Some(true)));
     assert_eq!((table.completed[0].verdict.as_str(), table.completed[0].timesteps), ("failure", 10));
     assert_eq!(table.completed[0].attempt, 1 + table.given_back.len() as u32);
 }
@@ -132,6 +134,9 @@ async fn a_drain_hands_back_what_does_not_finish() {
         released.sort();
         tasks.sort();
         assert_eq!(released, tasks);
+        let mut shown = table.shown.clone();
+        shown.sort();
+        assert_eq!(shown, tasks, "a second look at the same scene");
         assert!(table.leased.is_empty() && table.completed.is_empty());
         table.lease_calls
     };

@@ -34,6 +34,9 @@ pub struct Config {
     pub task_stale_threshold_seconds: u64,
     /// Leases that a task may spend before it becomes a dead letter.
     pub max_attempts: u32,
+    /// The part of a miner's episodes in a cycle that may be lost as our fault after its policy saw an observation. What a miner alone
+    /// loses beyond it counts as its failures.
+    pub max_lost_share: f64,
     /// Start cycles only when asked.
     pub on_demand: bool,
     /// The gRPC address of ingestion.
@@ -55,6 +58,7 @@ impl Default for Config {
             cycle_timeout_seconds: 7200,
             task_stale_threshold_seconds: 900,
             max_attempts: 3,
+            max_lost_share: 0.05,
             on_demand: false,
             ingestion_url: "http://127.0.0.1:50051".to_owned(),
             scoring_url: "http://127.0.0.1:50054".to_owned(),
@@ -117,6 +121,9 @@ impl Config {
             if !(least..=most).contains(&value) {
                 return Err(format!("{field} is {value}: set it to {least} … {most}"));
             }
+        }
+        if !(0.0..=1.0).contains(&self.max_lost_share) {
+            return Err(format!("max_lost_share is {}: set it to 0 … 1, e.g. 0.05 for 5 %", self.max_lost_share));
         }
         Ok(())
     }
@@ -196,6 +203,7 @@ mod tests {
         assert!(refusal(|c| c.eval_interval_seconds = 0).starts_with("eval_interval_seconds is 0"));
         assert!(refusal(|c| c.episodes_per_env = 10_001).starts_with("episodes_per_env is 10001"));
         assert!(refusal(|c| c.max_attempts = 0).starts_with("max_attempts"));
+        assert!(refusal(|c| c.max_lost_share = f64::NAN).starts_with("max_lost_share"));
         assert!(refusal(|c| c.cycle_timeout_seconds = 900).starts_with("cycle_timeout_seconds (900)"));
         assert!(refusal(|c| c.database_url = "mysql://x".to_owned()).starts_with("database_url"));
         assert!(refusal(|c| c.queue_prefix = "a b".to_owned()).starts_with("queue_prefix"));

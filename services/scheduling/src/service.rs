@@ -7,9 +7,9 @@ use kinitro_proto::scheduling::v1::{
     CancelCycleRequest, CompleteTasksRequest, CompleteTasksResponse, Cycle, EvaluationMetrics, GetCycleRequest,
     GetEvaluationMetricsRequest, GetStatusRequest, GetTaskStatsRequest, HeartbeatRequest, HeartbeatResponse,
     LeaseTasksRequest, LeaseTasksResponse, ListDeadLettersRequest, ListDeadLettersResponse, ListEnvironmentsRequest,
-    ListEnvironmentsResponse, ListMinersRequest, ListMinersResponse, ListTimingsRequest, ListTimingsResponse,
-    ReleaseTasksRequest, ReleaseTasksResponse, RequeueDeadLettersRequest, RequeueDeadLettersResponse,
-    StartCycleRequest, Status, TaskStats, scheduling_service_server::SchedulingService,
+    ListEnvironmentsResponse, ListLostAttemptsRequest, ListLostAttemptsResponse, ListMinersRequest, ListMinersResponse,
+    ListTimingsRequest, ListTimingsResponse, ReleaseTasksRequest, ReleaseTasksResponse, RequeueDeadLettersRequest,
+    RequeueDeadLettersResponse, StartCycleRequest, Status, TaskStats, scheduling_service_server::SchedulingService,
 };
 use tonic::{Request, Response};
 
@@ -84,6 +84,10 @@ impl SchedulingService for Scheduling {
 
     async fn list_timings(&self, request: Request<ListTimingsRequest>) -> Answer<ListTimingsResponse> {
         Ok(Response::new(self.cycles.list_timings(request.get_ref().cycle_id.map(CycleId)).await?))
+    }
+
+    async fn list_lost_attempts(&self, request: Request<ListLostAttemptsRequest>) -> Answer<ListLostAttemptsResponse> {
+        Ok(Response::new(self.cycles.list_lost_attempts(request.get_ref().cycle_id.map(CycleId)).await?))
     }
 
     async fn list_dead_letters(&self, request: Request<ListDeadLettersRequest>) -> Answer<ListDeadLettersResponse> {

@@ -13,9 +13,9 @@ pub(super) struct Paired {
 }
 
 struct Played {
-    /// Which episodes count, and which succeeded.
+    /// Which episodes can be compared, and which of them succeeded.
     bits: Vec<(u64, u64)>,
-    /// How many succeeded, if all of them count.
+    /// How many succeeded, if all of them can be compared.
     successes: Option<u32>,
 }
 
@@ -27,7 +27,7 @@ impl Paired {
             let outcomes = tallies.outcomes(miner, column);
             Played {
                 bits: outcomes.as_slice().chunks(64).map(word).collect(),
-                successes: (outcomes.missing() == 0).then(|| outcomes.successes()),
+                successes: outcomes.as_slice().iter().all(|outcome| outcome.is_shared()).then(|| outcomes.successes()),
             }
         });
         Self { environments, played: played.collect() }
@@ -59,8 +59,34 @@ fn word(outcomes: &[Outcome]) -> (u64, u64) {
         let (counted, success) = match outcome {
             Outcome::Success => (1, 1),
             Outcome::Failure => (1, 0),
-            Outcome::Missing => (0, 0),
+            // Other scenes than those of the other miner.
+            Outcome::Missing | Outcome::SuccessApart | Outcome::FailureApart => (0, 0),
         };
         (counts | counted << bit, successes | success << bit)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use kinitro_domain::{BlockNumber, MinerUid, Outcomes};
+
+    use super::*;
+    use crate::{Miner, Tally};
+
+    #[test]
+    fn episodes_on_seeds_drawn_anew_are_compared_with_no_other() {
+        let env_id: kinitro_domain::EnvId = "metaworld/push-v3".parse().expect("valid");
+        let tally = |uid, text: &str| Tally {
+            uid: MinerUid(uid),
+            env_id: env_id.clone(),
+            outcomes: text.parse::<Outcomes>().expect("valid"),
+            mean_reward: 0.0,
+        };
+        let miners = [1, 2].map(|uid| Miner { uid: MinerUid(uid), first_commit_block: BlockNumber(u64::from(uid)) });
+        let tallies = Tallies::new(miners.to_vec(), vec![env_id.clone()], vec![tally(1, "1ss10f"), tally(2, "000000")]);
+        let tallies = tallies.expect("valid");
+        assert_eq!(tallies.rate(0, 0), 4.0 / 6.0, "they count");
+        let difference = Paired::new(&tallies).difference(0, 1, 0).expect("ahead");
+        assert_eq!(difference, Difference { episodes: 3, challenger: 2, holder: 0 });
+    }
 }

@@ -10,6 +10,7 @@ use kinitro_sim::Randomisation;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::beacon::Beacon;
 use written::{optional_json, optional_list, slots_by_family};
 
 /// More episodes than this are in flight nowhere.
@@ -77,6 +78,9 @@ pub struct Config {
     pub friction_range: [f64; 2],
     /// Lowest and highest factor on the damping of every joint. All executors of a deployment must agree on it.
     pub damping_range: [f64; 2],
+    /// An address that is no miner's, `host:port` or a URL: where it takes a connection, the network of this executor works. Without one,
+    /// only other policies show that.
+    pub beacon: Option<String>,
     /// Also call policies on private and loopback addresses. Link-local and metadata addresses are never called.
     pub allow_private_endpoints: bool,
     /// Seconds that running episodes have to finish when the executor drains.
@@ -136,6 +140,7 @@ impl Default for Config {
             domain_randomization: true,
             friction_range: Randomisation::STANDARD.friction,
             damping_range: Randomisation::STANDARD.damping,
+            beacon: None,
             allow_private_endpoints: false,
             drain_seconds: 20.0,
             assets: None,
@@ -207,6 +212,9 @@ impl Config {
         }
         if let Some(id) = &self.executor_id {
             ExecutorId::try_from(id.clone()).map_err(|error| format!("executor_id {error}"))?;
+        }
+        if let Some(beacon) = &self.beacon {
+            Beacon::parse(beacon)?;
         }
         for id in self.env_ids.iter().flatten() {
             id.parse::<EnvId>().map_err(|error| format!("env_ids: {error}"))?;
@@ -317,6 +325,8 @@ mod tests {
             ("env_ids", json!(["push-v3"])),
             ("eval_images", json!("[1]")),
             ("drain_seconds", json!(-0.1)),
+            ("beacon", json!("example.com")),
+            ("beacon", json!("http://user@/")),
         ] {
             let error = read(json!({field: value})).validate().unwrap_err();
             assert!(error.contains(field), "{field}: {error}");

@@ -62,8 +62,11 @@ impl Desk {
         drop(book);
         let count = lost.len();
         for waiting in lost.into_values() {
+            // Once the policy was reached it may have seen an observation: the process that knew is gone.
+            let shown = waiting.reached.is_none();
+            let report = Report { shown, ..Report::fault(Cause::Executor, evidence.to_owned()) };
             // Who was stopped in this very moment does not hear it.
-            drop(waiting.report.send(Report::fault(Cause::Executor, evidence.to_owned())));
+            drop(waiting.report.send(report));
         }
         count
     }
@@ -106,7 +109,7 @@ impl Waiting {
             // Both may be there: what was said first is heard first.
             Ok(()) = &mut self.reached => {
                 reached();
-                (&mut self.report).await.unwrap_or_else(gone)
+                (&mut self.report).await.unwrap_or_else(|lost| Report { shown: true, ..gone(lost) })
             }
             report = &mut self.report => report.unwrap_or_else(gone),
         }
@@ -145,8 +148,17 @@ mod tests {
         assert_eq!(desk.close("it died"), 1);
         assert_eq!(first.report(|| ()).await.cause, Cause::StepLimit);
         let lost = second.report(|| ()).await;
-        assert_eq!((lost.cause, lost.evidence.as_str()), (Cause::Executor, "it died"));
+        assert_eq!((lost.cause, lost.evidence.as_str(), lost.shown), (Cause::Executor, "it died", false));
         assert!(desk.begin(Play::default()).is_none(), "nothing begins without a process");
+    }
+
+    #[tokio::test]
+    async fn a_policy_that_was_reached_may_have_seen_an_observation_when_the_process_ends() {
+        let (desk, _orders) = desk();
+        let mut waiting = desk.begin(Play::default()).unwrap();
+        desk.reached(waiting.number);
+        desk.close("it died");
+        assert!(waiting.report(|| ()).await.shown);
     }
 
     #[tokio::test]

@@ -137,6 +137,8 @@ pub(crate) struct Played {
     timing: Option<Timing>,
     #[prost(float, repeated, tag = "8")]
     calls: Vec<f32>,
+    #[prost(bool, tag = "9")]
+    shown: bool,
 }
 
 impl Play {
@@ -164,17 +166,17 @@ impl Play {
 
 impl Played {
     pub(crate) fn of(number: u64, report: Report) -> Self {
-        let Report { cause, evidence, total_reward, timesteps, trajectory_hash, timing, calls } = report;
-        let cause = cause.as_str().to_owned();
-        Self { number, cause, evidence, total_reward, timesteps, trajectory_hash, timing: Some(timing), calls }
+        let Report { cause, evidence, total_reward, timesteps, trajectory_hash, timing, shown, calls } = report;
+        let (cause, timing) = (cause.as_str().to_owned(), Some(timing));
+        Self { number, cause, evidence, total_reward, timesteps, trajectory_hash, timing, calls, shown }
     }
 
     /// The error says what is wrong with it.
     pub(crate) fn report(self) -> Result<Report, String> {
-        let Self { cause, evidence, total_reward, timesteps, trajectory_hash, timing, calls, .. } = self;
+        let Self { cause, evidence, total_reward, timesteps, trajectory_hash, timing, calls, shown, .. } = self;
         let cause: Cause = cause.parse().map_err(|error| format!("{error}"))?;
         let timing = timing.unwrap_or_default();
-        Ok(Report { cause, evidence, total_reward, timesteps, trajectory_hash, timing, calls })
+        Ok(Report { cause, evidence, total_reward, timesteps, trajectory_hash, timing, shown, calls })
     }
 }
 
@@ -193,6 +195,7 @@ mod tests {
             timesteps: 100_000,
             trajectory_hash: "ab".repeat(32),
             timing,
+            shown: true,
             calls: vec![0.05; 100_002],
         };
         let word = FromWorker { word: Some(Word::Played(Played::of(7, report.clone()))) };

@@ -57,8 +57,11 @@ impl Leasing {
             let attempt = async {
                 let mut back_off = BackOff::default();
                 loop {
-                    let request =
-                        ReleaseTasksRequest { executor_id: self.executor_id.to_string(), leases: part.to_vec() };
+                    let request = ReleaseTasksRequest {
+                        executor_id: self.executor_id.to_string(),
+                        leases: part.to_vec(),
+                        shown_task_uuids: self.leases.shown(part),
+                    };
                     match self.scheduling.clone().release_tasks(within(CALL_TIMEOUT, request)).await {
                         Ok(answer) => return answer.into_inner().released,
                         Err(status) => {

@@ -214,21 +214,28 @@ impl Leasing {
         stop: CancellationToken,
     ) {
         let _left_to_expire = LeftToExpire { leases: &self.leases, lease: &lease };
-        let report = match begun {
+        let (report, beacon_reached) = match begun {
             Ok(playing) => {
-                let mut visit = self.network.visit(&endpoint);
-                match playing.ended(|| visit.reached(), &stop, &self.engine.abort).await {
-                    Ended::Played(report) => visit.judged(&endpoint, report).await,
+                let mut visit = self.network.visit();
+                let reached = || {
+                    visit.reached();
+                    self.leases.reached(&lease);
+                };
+                match playing.ended(reached, &stop, &self.engine.abort).await {
+                    Ended::Played(report) if report.cause == Cause::PolicyUnreachable => {
+                        (report, self.network.unreached(&endpoint).await)
+                    }
+                    Ended::Played(report) => (report, None),
                     Ended::Stopped => return,
                 }
             }
-            Err(report) => report,
+            Err(report) => (report, None),
         };
         tracing::info!(cause = %report.cause, timesteps = report.timesteps, evidence = report.evidence, "episode ended");
         self.leases.finish(&lease);
         self.finished.fetch_add(1, Ordering::Relaxed);
         // The slot is kept until the result is taken in, which bounds how many results can wait.
-        if self.results.send(result(&lease, report)).await.is_err() {
+        if self.results.send(result(&lease, report, beacon_reached)).await.is_err() {
             tracing::error!("a result came after the delivery had ended");
         }
     }

@@ -5,8 +5,8 @@ use kinitro_proto::scheduling::v1::{Lease, TaskResult};
 
 use crate::episode::Report;
 
-pub(super) fn result(lease: &Lease, report: Report) -> TaskResult {
-    let Report { cause, evidence, total_reward, timesteps, trajectory_hash, timing, calls: _ } = report;
+pub(super) fn result(lease: &Lease, report: Report, beacon_reached: Option<bool>) -> TaskResult {
+    let Report { cause, evidence, total_reward, timesteps, trajectory_hash, timing, shown, calls: _ } = report;
     let verdict = cause.verdict();
     let success = verdict == Verdict::Success;
     // Unstable physics is no fault, but what was seen of it explains the failure.
@@ -33,6 +33,8 @@ pub(super) fn result(lease: &Lease, report: Report) -> TaskResult {
         policy_p50_seconds: Some(timing.policy_p50),
         policy_p99_seconds: Some(timing.policy_p99),
         policy_max_seconds: Some(timing.policy_max),
+        observation_shown: Some(shown),
+        beacon_reached,
     }
 }
 
@@ -47,7 +49,7 @@ mod tests {
             total_reward: 2.5,
             ..Report::fault(Cause::PhysicsUnstable, "at step 17".to_owned())
         };
-        let result = result(&Lease::default(), report);
+        let result = result(&Lease::default(), report, None);
         assert_eq!((result.verdict.as_str(), result.success, result.score), ("failure", false, 0.0));
         assert_eq!((result.error.as_deref(), result.timesteps, result.total_reward), (Some("at step 17"), 16, 2.5));
     }

@@ -25,6 +25,8 @@ pub struct Table {
     pub completed: Vec<TaskResult>,
     pub given_back: Vec<TaskResult>,
     pub released: Vec<Lease>,
+    /// Of these, the tasks whose policy may have seen an observation.
+    pub shown: Vec<String>,
     /// Results for tasks that were completed before.
     pub again: usize,
     /// Tasks that the next heartbeats call lost.
@@ -199,8 +201,10 @@ impl SchedulingService for Scheduling {
         request: Request<ReleaseTasksRequest>,
     ) -> Result<Response<ReleaseTasksResponse>, Status> {
         let mut table = self.table();
+        let ReleaseTasksRequest { leases, shown_task_uuids, .. } = request.into_inner();
+        table.shown.extend(shown_task_uuids);
         let mut released = 0;
-        for lease in request.into_inner().leases {
+        for lease in leases {
             if table.leased.get(&lease.task_uuid).is_some_and(|(attempt, _)| *attempt == lease.attempt) {
                 let (_, mut task) = table.leased.remove(&lease.task_uuid).unwrap();
                 // The attempt is not spent.
@@ -250,6 +254,12 @@ impl SchedulingService for Scheduling {
         &self,
         _: Request<ListEnvironmentsRequest>,
     ) -> Result<Response<ListEnvironmentsResponse>, Status> {
+        Err(not_an_executors_call())
+    }
+    async fn list_lost_attempts(
+        &self,
+        _: Request<ListLostAttemptsRequest>,
+    ) -> Result<Response<ListLostAttemptsResponse>, Status> {
         Err(not_an_executors_call())
     }
     async fn list_timings(&self, _: Request<ListTimingsRequest>) -> Result<Response<ListTimingsResponse>, Status> {

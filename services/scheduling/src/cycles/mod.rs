@@ -5,6 +5,8 @@
 
 mod close;
 mod events;
+mod evidence;
+mod lost;
 mod score;
 mod start;
 mod tally;

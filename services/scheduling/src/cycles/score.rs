@@ -16,10 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Code, Request, Status};
 use tracing::Instrument as _;
 
-use super::{
-    Cycles,
-    tally::{self, Played, Tallied},
-};
+use super::{Cycles, tally::Tallied};
 use crate::{
     database::{CycleRow, unsigned, unsigned32},
     error::CycleError,
@@ -70,7 +67,7 @@ impl Cycles {
         // Whoever closed the cycle may not have come so far.
         self.give_up_open_tasks(cycle).await?;
         let end = if self.has_gap(&mut *lock, cycle).await? { CycleState::TimedOut } else { CycleState::Completed };
-        let tallies = tally::settle(read_played(&mut lock, cycle.id).await?);
+        let (tallies, held) = self.tallied(&mut lock, cycle).await?;
         let request = score_request(&mut lock, cycle, end, &tallies).await?;
 
         let answer = tokio::select! {
@@ -80,6 +77,13 @@ impl Cycles {
         if let Err(status) = answer {
             return Ok(refused(&status));
         }
+        sqlx::query!(
+            "UPDATE scheduling.lost_attempts SET held = true WHERE cycle_id = $1 AND task_id = ANY($2)",
+            cycle.id,
+            &held
+        )
+        .execute(&mut *lock)
+        .await?;
         self.finish(lock, cycle, end, &tallies).await?;
         Ok(Attempt::Scored)
     }
@@ -198,39 +202,6 @@ fn refused(status: &Status) -> Attempt {
         tracing::warn!(?code, message, "scoring was not reached; the cycle waits for it");
         Attempt::Failed { pause: None }
     }
-}
-
-/// One row for each miner and environment, in order of uid and then of the environment's place in the cycle.
-///
-/// The order of the sum is fixed, so that every try sends the same mean to the last bit. A reward is clamped to where no sum can
-/// overflow.
-async fn read_played(connection: &mut PgConnection, cycle_id: i64) -> Result<Vec<Played>, sqlx::Error> {
-    let rows = sqlx::query!(
-        r#"SELECT t.uid, t.env_id,
-                  string_agg(CASE
-                      WHEN t.state = 'completed' AND t.verdict = 'success' THEN '1'
-                      WHEN t.state = 'completed' THEN '0'
-                      WHEN t.state = 'failed' AND t.cause = 'policy_unreachable' THEN 'u'
-                      ELSE '-' END, '' ORDER BY t.episode) AS "letters!",
-                  coalesce(sum(greatest(-1e300, least(1e300, t.total_reward)) ORDER BY t.episode)
-                      FILTER (WHERE t.state = 'completed'), 0) AS "reward_sum!",
-                  count(*) FILTER (WHERE t.state = 'completed' AND t.cause IS DISTINCT FROM 'endpoint_refused') AS "reached!"
-             FROM scheduling.tasks t
-             JOIN scheduling.cycles c ON c.id = t.cycle_id
-            WHERE t.cycle_id = $1
-            GROUP BY t.uid, t.env_id, array_position(c.env_ids, t.env_id)
-            ORDER BY t.uid, array_position(c.env_ids, t.env_id)"#,
-        cycle_id
-    )
-    .fetch_all(connection)
-    .await?;
-    Ok(rows
-        .into_iter()
-        .map(|row| {
-            let uid = unsigned32(i64::from(row.uid));
-            Played::new(uid, row.env_id, &row.letters, row.reward_sum, unsigned(row.reached))
-        })
-        .collect())
 }
 
 async fn score_request(

@@ -1,14 +1,21 @@
 //! From the episodes of a closed cycle to the tallies that scoring reads: pure, so that anybody can check it.
 //!
-//! A task with a result is a success or a failure of the miner. A task without one does not count, with one exception. A dead
-//! letter whose cause is `policy_unreachable` may be anybody's fault: the miner's server was away, or the network on our side
-//! was. It counts as the miner's failure exactly when the policy of at least one *other* miner was reached in the same cycle,
-//! because then our network worked. So a miner cannot dodge a hard episode by going offline, and an operator's broken network
-//! is blamed on nobody. An episode that ended as `endpoint_refused` is no evidence of a working network: no connection was tried.
+//! A task with a result is a success or a failure of the miner. A task without one does not count, with two exceptions.
+//!
+//! One of which no attempt reached the policy may be either side's fault: the miner's server was away, or the network on our side was. It
+//! counts as the miner's failure when an executor reached its beacon at that time, or when the policy of at least one *other* miner was
+//! reached in the same cycle, by whichever executor: then our network worked. So a miner cannot dodge a hard episode by going offline, and
+//! an operator's broken network is blamed on none of them. That others could not be reached either excuses no miner: they may have
+//! vanished together. Our network being down for a while is dealt with while the cycle runs, by waiting (see `tasks::outage`). An episode
+//! that ended as `endpoint_refused` is no evidence of a working network: no connection was tried.
+//!
+//! Attempts that were lost after the policy had seen an observation may be the miner's doing: see [`lost`](super::lost).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use kinitro_domain::{Outcome, Outcomes};
+
+use super::lost::Lost;
 
 /// One episode as its row tells it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,8 +24,14 @@ pub enum Episode {
     Success,
     /// Not solved, or a policy fault.
     Failure,
-    /// A dead letter: no attempt could reach the policy.
+    /// Solved, on a seed of its own.
+    SuccessApart,
+    /// Not solved, or a policy fault, on a seed of its own.
+    FailureApart,
+    /// No attempt could reach the policy.
     Unreachable,
+    /// The same, and an executor reached its beacon at that time.
+    Away,
     /// Not played for any other reason.
     Missing,
 }
@@ -29,7 +42,10 @@ impl Episode {
         match letter {
             '1' => Self::Success,
             '0' => Self::Failure,
+            's' => Self::SuccessApart,
+            'f' => Self::FailureApart,
             'u' => Self::Unreachable,
+            'U' => Self::Away,
             _ => Self::Missing,
         }
     }
@@ -51,7 +67,8 @@ pub struct Played {
 }
 
 impl Played {
-    /// One letter an episode: `1` success, `0` failure, `u` unreachable dead letter, anything else missing.
+    /// One letter an episode: `1` success, `0` failure, `s` and `f` the same on a seed of its own, `u` never reached, `U` never reached
+    /// although our network worked, anything else missing.
     pub fn new(uid: u32, env_id: String, letters: &str, reward_sum: f64, reached: u64) -> Self {
         Self { uid, env_id, episodes: letters.chars().map(Episode::from_letter).collect(), reward_sum, reached }
     }
@@ -70,8 +87,17 @@ pub struct Tallied {
     pub mean_reward: f64,
 }
 
-/// Decides the unreachable episodes and averages the rewards. Keeps the order.
-pub fn settle(played: Vec<Played>) -> Vec<Tallied> {
+/// Decides the episodes that were not reached, counts the lost attempts that are held against their miners as failures with reward 0, and
+/// averages the rewards. Keeps the order.
+pub fn settle(played: Vec<Played>, held: &[&Lost]) -> Vec<Tallied> {
+    let mut failed: BTreeMap<(u32, &str), BTreeSet<usize>> = BTreeMap::new();
+    let mut rewards: BTreeMap<(u32, &str), f64> = BTreeMap::new();
+    for lost in held {
+        let group = (lost.uid, lost.env_id.as_str());
+        if failed.entry(group).or_default().insert(lost.episode) {
+            *rewards.entry(group).or_default() += lost.reward;
+        }
+    }
     let mut reached_by_uid: BTreeMap<u32, u64> = BTreeMap::new();
     for group in &played {
         *reached_by_uid.entry(group.uid).or_default() += group.reached;
@@ -81,19 +107,25 @@ pub fn settle(played: Vec<Played>) -> Vec<Tallied> {
         .into_iter()
         .map(|group| {
             let reached_by_others = reached - reached_by_uid.get(&group.uid).copied().unwrap_or(0);
+            let key = (group.uid, group.env_id.as_str());
+            let failed = failed.get(&key);
             let outcomes: Outcomes = group
                 .episodes
                 .iter()
-                .map(|episode| match episode {
+                .enumerate()
+                .map(|(position, episode)| match episode {
+                    _ if failed.is_some_and(|failed| failed.contains(&position)) => Outcome::Failure,
                     Episode::Success => Outcome::Success,
-                    Episode::Failure => Outcome::Failure,
+                    Episode::Failure | Episode::Away => Outcome::Failure,
+                    Episode::SuccessApart => Outcome::SuccessApart,
+                    Episode::FailureApart => Outcome::FailureApart,
                     Episode::Unreachable if reached_by_others > 0 => Outcome::Failure,
                     Episode::Unreachable | Episode::Missing => Outcome::Missing,
                 })
                 .collect();
             let mean_reward = match outcomes.counted() {
                 0 => 0.0,
-                counted => group.reward_sum / f64::from(counted),
+                counted => (group.reward_sum - rewards.get(&key).unwrap_or(&0.0)) / f64::from(counted),
             };
             Tallied { uid: group.uid, env_id: group.env_id, outcomes, mean_reward }
         })
@@ -107,44 +139,75 @@ mod tests {
     use super::*;
 
     fn played(letters: &str, uid: u32) -> Played {
-        let reached = letters.chars().filter(|letter| matches!(letter, '0' | '1')).count() as u64;
-        let successes = letters.chars().filter(|letter| *letter == '1').count() as f64;
+        let reached = letters.chars().filter(|letter| matches!(letter, '0' | '1' | 's' | 'f')).count() as u64;
+        let successes = letters.chars().filter(|letter| matches!(letter, '1' | 's')).count() as f64;
         Played::new(uid, "metaworld/push-v3".to_owned(), letters, 10.0 * successes, reached)
     }
 
     #[test]
     fn an_unreachable_episode_counts_only_when_another_miner_was_reached() {
-        let tallied = settle(vec![played("1u-", 1), played("u0u", 2)]);
+        let tallied = settle(vec![played("1u-", 1), played("u0u", 2)], &[]);
         assert_eq!(tallied[0].outcomes.to_string(), "10-");
         assert_eq!(tallied[0].mean_reward, 5.0);
         assert_eq!(tallied[1].outcomes.to_string(), "000");
 
-        let alone = settle(vec![played("1u-", 1), played("uuu", 2)]);
+        let alone = settle(vec![played("1u-", 1), played("uuu", 2)], &[]);
         assert_eq!(alone[0].outcomes.to_string(), "1--", "its own episodes prove nothing about the others' network");
         assert_eq!(alone[1].outcomes.to_string(), "000");
 
-        let nobody = settle(vec![played("uuu", 1), played("u-u", 2)]);
+        let nobody = settle(vec![played("uuu", 1), played("u-u", 2)], &[]);
         assert!(nobody.iter().all(|tally| tally.outcomes.counted() == 0 && tally.mean_reward == 0.0));
+    }
+
+    #[test]
+    fn an_episode_that_was_lost_by_the_miner_is_a_failure_without_reward() {
+        let lost = |episode| Lost {
+            uid: 1,
+            env_id: "metaworld/push-v3".to_owned(),
+            episode,
+            executor_id: "a".to_owned(),
+            ended_us: 0,
+            reported: true,
+            reward: 10.0,
+        };
+        let lost = [lost(1), lost(1), lost(2)];
+        let tallied = settle(vec![played("1ssf-", 1), played("1", 2)], &lost.iter().collect::<Vec<_>>());
+        assert_eq!((tallied[0].outcomes.to_string().as_str(), tallied[0].mean_reward), ("100f-", 2.5));
+        assert_eq!(tallied[1].outcomes.to_string(), "1");
+    }
+
+    #[test]
+    fn a_miner_that_was_away_while_our_beacon_was_there_failed_even_when_no_other_was_reached() {
+        let tallied = settle(vec![played("Uu-", 1)], &[]);
+        assert_eq!(tallied[0].outcomes.to_string(), "0--");
+    }
+
+    #[test]
+    fn miners_that_vanish_together_excuse_each_other_in_nothing() {
+        let mut cycle: Vec<Played> = (0..5).map(|uid| played("11uuuuuuu", uid)).collect();
+        cycle.push(played("1", 9));
+        let tallied = settle(cycle, &[]);
+        assert!(tallied[..5].iter().all(|tally| tally.outcomes.to_string() == "110000000"));
     }
 
     #[test]
     fn a_refused_endpoint_is_no_evidence_of_a_working_network() {
         let mut refused = played("000", 1);
         refused.reached = 0;
-        let tallied = settle(vec![refused, played("uuu", 2)]);
+        let tallied = settle(vec![refused, played("uuu", 2)], &[]);
         assert_eq!(tallied[0].outcomes.to_string(), "000");
         assert_eq!(tallied[1].outcomes.to_string(), "---");
     }
 
     fn cycles() -> impl Strategy<Value = Vec<Played>> {
-        prop::collection::vec(("[01u-]{0,12}", 0_u32..4), 0..8)
+        prop::collection::vec(("[01sfuU-]{0,12}", 0_u32..4), 0..8)
             .prop_map(|groups| groups.iter().map(|(letters, uid)| played(letters, *uid)).collect())
     }
 
     proptest! {
         #[test]
         fn results_are_never_changed_and_missing_episodes_never_counted(cycle in cycles()) {
-            let tallied = settle(cycle.clone());
+            let tallied = settle(cycle.clone(), &[]);
             prop_assert_eq!(tallied.len(), cycle.len());
             for (before, after) in cycle.iter().zip(&tallied) {
                 prop_assert_eq!((before.uid, before.episodes.len()), (after.uid, after.outcomes.as_slice().len()));
@@ -152,7 +215,9 @@ mod tests {
                 for (episode, outcome) in before.episodes.iter().zip(after.outcomes.as_slice()) {
                     let expected = match episode {
                         Episode::Success => Outcome::Success,
-                        Episode::Failure => Outcome::Failure,
+                        Episode::Failure | Episode::Away => Outcome::Failure,
+                        Episode::SuccessApart => Outcome::SuccessApart,
+                        Episode::FailureApart => Outcome::FailureApart,
                         Episode::Missing => Outcome::Missing,
                         Episode::Unreachable if others => Outcome::Failure,
                         Episode::Unreachable => Outcome::Missing,
@@ -167,8 +232,8 @@ mod tests {
         fn going_offline_never_helps_when_others_were_reached(letters in "[01]{1,12}", away in prop::collection::vec(any::<bool>(), 12)) {
             let dodged: String =
                 letters.chars().zip(&away).map(|(letter, away)| if *away { 'u' } else { letter }).collect();
-            let honest = settle(vec![played(&letters, 1), played("0", 2)]);
-            let dodging = settle(vec![played(&dodged, 1), played("0", 2)]);
+            let honest = settle(vec![played(&letters, 1), played("0", 2)], &[]);
+            let dodging = settle(vec![played(&dodged, 1), played("0", 2)], &[]);
             prop_assert!(dodging[0].outcomes.success_rate() <= honest[0].outcomes.success_rate());
             prop_assert!(dodging[0].mean_reward <= honest[0].mean_reward);
             prop_assert_eq!(dodging[0].outcomes.counted(), honest[0].outcomes.counted());

@@ -111,6 +111,10 @@ impl Tasks {
                     answers.response.duplicates += 1;
                     answers.finish(report.id, &row.env_id)?;
                 }
+                "completed" if !row.same_seed(report) => {
+                    answers.reject(&task, "an attempt on another seed was recorded before; its outcome stays");
+                    answers.finish(report.id, &row.env_id)?;
+                }
                 "completed" => {
                     answers.reject(&task, "a different outcome was recorded before; the first one stays");
                     answers.response.disagreements += 1;
@@ -160,7 +164,8 @@ impl Tasks {
         let rows = sqlx::query_as!(
             Stored,
             r#"SELECT t.id, t.cycle_id, t.env_id, t.state::text AS "state!", t.attempt, t.executor_id, t.verdict, t.cause,
-                      t.score, t.total_reward, t.timesteps, t.trajectory_hash, c.state AS cycle_state
+                      t.score, t.total_reward, t.timesteps, t.trajectory_hash, c.state AS cycle_state, t.draws, t.played_draw,
+                      ARRAY(SELECT l.attempt FROM scheduling.lost_attempts l WHERE l.task_id = t.id) AS "lost_attempts!"
                  FROM scheduling.tasks t JOIN scheduling.cycles c ON c.id = t.cycle_id
                 WHERE t.id = ANY($1)"#,
             &ids

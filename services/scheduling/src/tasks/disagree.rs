@@ -22,9 +22,22 @@ pub(super) struct Stored {
     pub(super) timesteps: Option<i32>,
     pub(super) trajectory_hash: Option<String>,
     pub(super) cycle_state: String,
+    pub(super) draws: i32,
+    pub(super) played_draw: Option<i32>,
+    /// The attempts after which the seed was drawn anew.
+    pub(super) lost_attempts: Vec<i32>,
 }
 
 impl Stored {
+    /// Whether the report is of the seed that the recorded result was played on, so that both must have the same outcome. Of an executor that
+    /// names no attempt it cannot be told, once the seed was drawn anew.
+    pub(super) fn same_seed(&self, report: &Report) -> bool {
+        let before = |attempt: i32| self.lost_attempts.iter().filter(|lost| **lost < attempt).count();
+        self.draws == 0
+            || (report.attempt > 0
+                && self.played_draw.is_some_and(|draw| usize::try_from(draw) == Ok(before(report.attempt))))
+    }
+
     /// The same outcome: verdict, reward to the last bit, length, and the trajectory when both sides know it.
     pub(super) fn agrees_with(&self, report: &Report) -> bool {
         let same_trajectory = match (&self.trajectory_hash, &report.trajectory_hash) {

@@ -1,4 +1,5 @@
-//! Infrastructure faults: the task is played again, within its attempts.
+//! Infrastructure faults: the task is played again, within its attempts. When the policy may have seen an observation it is played on
+//! another seed: a retry must not be a second look.
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -9,7 +10,7 @@ use kinitro_domain::{EnvId, ExecutorId, TaskId};
 use kinitro_queue::Entry;
 use uuid::Uuid;
 
-use super::{DeadTask, TaskError, Tasks, complete::Answers, env_id_of, report::Report, uid_of};
+use super::{DeadTask, TaskError, Tasks, complete::Answers, env_id_of, outage, report::Report, uid_of};
 
 /// How long a task waits whose policy was not reached, after its first attempt and after every later one: three attempts within a moment
 /// would make a short break of the network the miner's failure. At most the time of a lease.
@@ -26,28 +27,55 @@ impl Tasks {
         if faults.is_empty() {
             return Ok(());
         }
+        let network_may_be_down = self.network_may_be_down(faults).await?;
         // The cause stays `policy_unreachable` only while every attempt ended so; the text always names the last one.
         let errors: Vec<String> = faults
             .iter()
             .map(|report| format!("{}: {}", report.cause, report.error.as_deref().unwrap_or("no details")))
             .collect();
         let rows = sqlx::query!(
-            r#"UPDATE scheduling.tasks t
-                  SET state = CASE WHEN t.attempt - t.released >= $6 THEN 'failed' ELSE 'pending' END::scheduling.task_state,
-                      completed_at = CASE WHEN t.attempt - t.released >= $6 THEN now() END,
-                      executor_id = CASE WHEN t.attempt - t.released >= $6 THEN t.executor_id END,
-                      cause = CASE WHEN r.cause = 'policy_unreachable' THEN coalesce(t.cause, r.cause) ELSE r.cause END,
-                      error = r.error
-                 FROM unnest($2::uuid[], $3::integer[], $4::text[], $5::text[]) AS r (id, attempt, cause, error)
-                WHERE t.id = r.id AND t.state = 'assigned' AND t.executor_id = $1 AND r.attempt IN (0, t.attempt)
-            RETURNING t.id, t.cycle_id, t.uid, t.env_id, t.cause, t.state = 'failed' AS "dead!",
-                      r.cause = 'policy_unreachable' AS "unreachable!", t.attempt - t.released AS "spent!""#,
+            r#"WITH taken AS (
+                   UPDATE scheduling.tasks t
+                      SET state = CASE WHEN r.dead THEN 'failed' ELSE 'pending' END::scheduling.task_state,
+                          completed_at = CASE WHEN r.dead THEN now() END,
+                          executor_id = CASE WHEN r.dead THEN t.executor_id END,
+                          released = t.released + CASE WHEN r.excused THEN 1 ELSE 0 END,
+                          draws = t.draws + CASE WHEN r.shown THEN 1 ELSE 0 END,
+                          cause = CASE WHEN r.cause = 'policy_unreachable' THEN coalesce(t.cause, r.cause) ELSE r.cause END,
+                          error = r.error
+                     FROM (SELECT g.*, e.excused, NOT e.excused AND o.attempt - o.released >= $6 AS dead
+                             FROM unnest($2::uuid[], $3::integer[], $4::text[], $5::text[], $7::boolean[], $8::boolean[])
+                                  AS g (id, attempt, cause, error, shown, beacon_reached)
+                             JOIN scheduling.tasks o ON o.id = g.id
+                            CROSS JOIN LATERAL (
+                                SELECT g.cause = 'policy_unreachable'
+                                       AND CASE WHEN g.beacon_reached IS NULL
+                                                THEN $9 AND (SELECT count(*) FROM scheduling.unreached_attempts u
+                                                              WHERE u.task_id = g.id) < $10
+                                                ELSE NOT g.beacon_reached END) AS e (excused)) AS r
+                    WHERE t.id = r.id AND t.state = 'assigned' AND t.executor_id = $1 AND r.attempt IN (0, t.attempt)
+                RETURNING t.id, t.cycle_id, t.uid, t.env_id, t.attempt, t.cause, t.state = 'failed' AS dead,
+                          r.cause AS reported, r.shown, r.beacon_reached, r.excused, t.attempt - t.released AS spent),
+               lost AS (
+                   INSERT INTO scheduling.lost_attempts (task_id, attempt, cycle_id, uid, executor_id, cause)
+                   SELECT id, attempt, cycle_id, uid, $1, reported FROM taken WHERE shown
+                       ON CONFLICT DO NOTHING),
+               unreached AS (
+                   INSERT INTO scheduling.unreached_attempts (task_id, attempt, cycle_id, uid, executor_id, beacon_reached)
+                   SELECT id, attempt, cycle_id, uid, $1, beacon_reached FROM taken WHERE reported = 'policy_unreachable'
+                       ON CONFLICT DO NOTHING)
+               SELECT id AS "id!", cycle_id AS "cycle_id!", uid AS "uid!", env_id AS "env_id!", cause, dead AS "dead!",
+                      reported = 'policy_unreachable' AS "unreachable!", excused AS "excused!", spent AS "spent!" FROM taken"#,
             executor.as_str(),
             &faults.iter().map(|report| report.id).collect::<Vec<_>>(),
             &faults.iter().map(|report| report.attempt).collect::<Vec<_>>(),
             &faults.iter().map(|report| report.cause.as_str()).collect::<Vec<_>>() as _,
             &errors,
             self.max_attempts(),
+            &faults.iter().map(|report| report.shown).collect::<Vec<_>>(),
+            &faults.iter().map(|report| report.beacon_reached).collect::<Vec<_>>() as _,
+            network_may_be_down,
+            outage::PATIENCE,
         )
         .fetch_all(&self.pool)
         .await?;
@@ -69,6 +97,8 @@ impl Tasks {
             if row.dead {
                 finished.push((task_id, env_id));
                 dead.push(DeadTask::new(row.id, row.cycle_id, row.uid, &row.env_id, row.cause)?);
+            } else if row.excused {
+                later.entry(outage::PAUSE).or_default().push((task_id, env_id));
             } else if row.unreachable {
                 later.entry(NOT_BEFORE[usize::from(row.spent > 1)]).or_default().push((task_id, env_id));
             } else {

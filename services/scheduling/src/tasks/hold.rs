@@ -47,7 +47,8 @@ impl Tasks {
         Ok(HeartbeatResponse { lost, lease_seconds: self.lease_seconds() })
     }
 
-    /// Gives leases back unplayed. The attempt is not spent; a stale lease changes nothing.
+    /// Gives leases back without a result. The attempt is not spent; a stale lease changes nothing. Where the policy may have seen an
+    /// observation, the seed is drawn anew.
     ///
     /// # Errors
     ///
@@ -57,15 +58,28 @@ impl Tasks {
         let mut leases = parse(&request.leases)?;
         leases.sort_unstable();
         let (ids, attempts): (Vec<Uuid>, Vec<i32>) = leases.into_iter().unzip();
+        at_most("shown_task_uuids", request.shown_task_uuids.len(), MAX_BATCH)?;
+        let shown: Vec<Uuid> =
+            request.shown_task_uuids.iter().map(|id| Uuid::parse_str(id)).collect::<Result<_, _>>().map_err(|_| {
+                TaskError::Invalid { field: "shown_task_uuids", problem: "has an entry that is no UUID".to_owned() }
+            })?;
         let rows = sqlx::query!(
-            "UPDATE scheduling.tasks t
-                SET state = 'pending', released = released + 1, executor_id = NULL
-               FROM unnest($1::uuid[], $2::integer[]) AS given (id, attempt)
-              WHERE t.id = given.id AND t.state = 'assigned' AND t.attempt = given.attempt AND t.executor_id = $3
-          RETURNING t.id, t.env_id, t.uid",
+            "WITH freed AS (
+                 UPDATE scheduling.tasks t
+                    SET state = 'pending', released = released + 1, executor_id = NULL,
+                        draws = draws + CASE WHEN t.id = ANY($4) THEN 1 ELSE 0 END
+                   FROM unnest($1::uuid[], $2::integer[]) AS given (id, attempt)
+                  WHERE t.id = given.id AND t.state = 'assigned' AND t.attempt = given.attempt AND t.executor_id = $3
+              RETURNING t.id, t.attempt, t.cycle_id, t.env_id, t.uid),
+             lost AS (
+                 INSERT INTO scheduling.lost_attempts (task_id, attempt, cycle_id, uid, executor_id, cause)
+                 SELECT id, attempt, cycle_id, uid, $3, 'released' FROM freed WHERE id = ANY($4)
+                     ON CONFLICT DO NOTHING)
+             SELECT id, env_id, uid FROM freed",
             &ids,
             &attempts,
             executor.as_str(),
+            &shown,
         )
         .fetch_all(&self.pool)
         .await?;

@@ -8,7 +8,7 @@ use kinitro_queue::{Entry, LeaseRequest, Resume};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::{DeadTask, TaskError, Tasks, at_most, executor_id};
+use super::{DeadTask, TaskError, Tasks, at_most, env_id_of, executor_id};
 
 const DEFAULT_BATCH: u32 = 10;
 const MAX_LEASE: u32 = 100;
@@ -131,14 +131,21 @@ impl Tasks {
         let mut ids: Vec<Uuid> = held.iter().map(|entry| entry.task_id.0).collect();
         ids.sort_unstable();
         let rows = sqlx::query!(
-            r#"UPDATE scheduling.tasks
+            r#"WITH lost AS (
+                   INSERT INTO scheduling.lost_attempts (task_id, attempt, cycle_id, uid, executor_id, cause)
+                   SELECT id, attempt, cycle_id, uid, coalesce(executor_id, ''), 'lease_lost' FROM scheduling.tasks
+                    WHERE id = ANY($1) AND state = 'assigned' AND attempt - released < $3
+                       ON CONFLICT DO NOTHING)
+               UPDATE scheduling.tasks
                   SET state = 'assigned',
                       first_leased_at = coalesce(first_leased_at, now()),
+                      leased_at = now(),
                       attempt = attempt + 1,
+                      draws = draws + CASE WHEN state = 'assigned' THEN 1 ELSE 0 END,
                       executor_id = $2,
                       cause = CASE WHEN state = 'assigned' THEN 'lease_lost' ELSE cause END
                 WHERE id = ANY($1) AND state IN ('pending', 'assigned') AND attempt - released < $3
-            RETURNING id, cycle_id, uid, env_id, seed, attempt"#,
+            RETURNING id, cycle_id, uid, env_id, episode, seed, draws, attempt"#,
             &ids,
             executor.as_str(),
             self.max_attempts(),
@@ -163,8 +170,15 @@ impl Tasks {
                 miner_endpoint: miner.endpoint.clone(),
                 miner_repo: miner.repo.clone(),
                 miner_revision: miner.revision.clone(),
+                seed: match row.draws {
+                    0 => u32::try_from(row.seed).map_err(|_| corrupt("its seed has more than 32 bits"))?,
+                    draws => {
+                        let env_id = env_id_of(row.id, &row.env_id)?;
+                        let (index, draw) = (u64::from(row.episode.unsigned_abs()), draws.unsigned_abs());
+                        cycle.secret.drawn_seed(&env_id, index, draw).0
+                    }
+                },
                 env_id: row.env_id,
-                seed: u32::try_from(row.seed).map_err(|_| corrupt("its seed has more than 32 bits"))?,
                 status: "assigned".to_owned(),
                 created_at: created_at(row.id),
                 attempt: row.attempt.unsigned_abs(),
@@ -188,9 +202,15 @@ impl Tasks {
         let mut ids: Vec<Uuid> = unleased.iter().map(|(id, _)| id.0).collect();
         ids.sort_unstable();
         let rows = sqlx::query!(
-            r#"UPDATE scheduling.tasks
+            r#"WITH lost AS (
+                   INSERT INTO scheduling.lost_attempts (task_id, attempt, cycle_id, uid, executor_id, cause)
+                   SELECT id, attempt, cycle_id, uid, coalesce(executor_id, ''), 'lease_lost' FROM scheduling.tasks
+                    WHERE id = ANY($1) AND state = 'assigned' AND attempt - released >= $2
+                       ON CONFLICT DO NOTHING)
+               UPDATE scheduling.tasks
                   SET state = 'failed',
                       completed_at = now(),
+                      draws = draws + CASE WHEN state = 'assigned' THEN 1 ELSE 0 END,
                       cause = CASE WHEN state = 'assigned' OR cause IS NULL THEN 'lease_lost' ELSE cause END,
                       error = CASE WHEN state = 'assigned'
                                    THEN format('the lease of %s expired in attempt %s', executor_id, attempt)

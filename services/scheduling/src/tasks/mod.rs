@@ -21,6 +21,13 @@
 //! While a task waits for another attempt, `cause` and `error` are those of the last one, with one exception: `cause` is
 //! `policy_unreachable` only if *every* attempt of it ended so, because such a dead letter may count against the miner.
 //!
+//! # Seeds
+//!
+//! An attempt that may have shown the policy an observation and brought no result (a fault, a lost lease, one handed back while it played)
+//! is noted in `lost_attempts`, in the statement that ends it, and raises `draws`: the next lease is on another seed, derived from the
+//! cycle's secret. A result counts on the seed of its attempt (`played_draw`), however late it comes; two results on different seeds do not
+//! contradict each other.
+//!
 //! A task whose policy was not reached is not leased again at once: see `fault`. It is pending meanwhile, and Redis knows when it is due.
 //!
 //! # Lock order
@@ -37,6 +44,7 @@ mod hold;
 mod insert;
 mod lease;
 mod order;
+mod outage;
 mod reconcile;
 mod record;
 mod report;

@@ -32,14 +32,21 @@ pub(super) async fn record(
                 simulation_seconds = r.simulation_seconds, render_seconds = r.render_seconds, queue_seconds = r.queue_seconds,
                 policy_p50_seconds = r.policy_p50_seconds, policy_p99_seconds = r.policy_p99_seconds,
                 policy_max_seconds = r.policy_max_seconds,
-                verification_passed = r.verification_passed, verification_score = r.verification_score
+                verification_passed = r.verification_passed, verification_score = r.verification_score,
+                -- The drawing of its attempt: as many as were lost before it. An executor that names no attempt can only be trusted to
+                -- have played the current one when it holds it.
+                played_draw = CASE
+                    WHEN t.draws = 0 THEN 0
+                    WHEN r.attempt > 0 THEN (SELECT count(*)::integer FROM scheduling.lost_attempts l
+                                              WHERE l.task_id = t.id AND l.attempt < r.attempt)
+                    WHEN t.state = 'assigned' AND t.executor_id = $1 THEN t.draws END
            FROM unnest($2::uuid[], $3::text[], $4::text[], $5::text[], $6::float8[], $7::float8[], $8::integer[],
                        $9::text[], $10::float8[], $11::float8[], $12::boolean[], $13::float8[],
-                       $15::float8[], $16::float8[], $17::float8[], $18::float8[], $19::float8[], $20::float8[])
+                       $15::float8[], $16::float8[], $17::float8[], $18::float8[], $19::float8[], $20::float8[], $21::integer[])
                 AS r (id, verdict, cause, error, score, total_reward, timesteps,
                       trajectory_hash, duration_seconds, policy_seconds, verification_passed, verification_score,
                       simulation_seconds, render_seconds, queue_seconds,
-                      policy_p50_seconds, policy_p99_seconds, policy_max_seconds)
+                      policy_p50_seconds, policy_p99_seconds, policy_max_seconds, attempt)
           WHERE t.id = r.id
             AND (t.state IN ('pending', 'assigned')
                  OR (t.state = 'failed' AND t.cause IS DISTINCT FROM 'cycle_closed' AND t.cycle_id = ANY($14)))
@@ -64,6 +71,7 @@ pub(super) async fn record(
         &column(reports, |report| report.policy_p50_seconds) as _,
         &column(reports, |report| report.policy_p99_seconds) as _,
         &column(reports, |report| report.policy_max_seconds) as _,
+        &column(reports, |report| report.attempt),
     )
     .fetch_all(executor)
     .await?;

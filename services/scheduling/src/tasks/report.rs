@@ -31,6 +31,10 @@ pub(super) struct Report {
     pub(super) policy_max_seconds: Option<f64>,
     pub(super) verification_passed: Option<bool>,
     pub(super) verification_score: Option<f64>,
+    /// Whether the policy may have seen an observation.
+    pub(super) shown: bool,
+    /// Whether the executor reached its beacon when the policy was not reached.
+    pub(super) beacon_reached: Option<bool>,
 }
 
 impl Report {
@@ -84,7 +88,16 @@ impl Report {
             policy_max_seconds: result.policy_max_seconds,
             verification_passed: result.verification_passed,
             verification_score: result.verification_score,
+            shown: result.observation_shown.unwrap_or(cause != Cause::PolicyUnreachable),
+            beacon_reached: result.beacon_reached,
         })
+    }
+}
+
+impl Report {
+    /// Whether it says that the policy was not reached.
+    pub(super) fn is_unreachable(&self) -> bool {
+        self.cause == Cause::PolicyUnreachable
     }
 }
 
@@ -143,6 +156,18 @@ mod tests {
         assert_eq!(decided(false, None), (Verdict::Failure, Cause::StepLimit));
         assert_eq!(decided(false, Some("")), (Verdict::Failure, Cause::StepLimit));
         assert_eq!(decided(false, Some("boom")), (Verdict::InfrastructureFault, Cause::Executor));
+    }
+
+    #[test]
+    fn an_observation_may_have_been_shown_unless_the_executor_says_otherwise() {
+        let shown = |cause: &str, observation_shown| {
+            let verdict = "infrastructure_fault".to_owned();
+            Report::check(TaskResult { verdict, cause: cause.to_owned(), observation_shown, ..result() })
+                .expect("valid")
+                .shown
+        };
+        assert!(shown("executor", None) && shown("simulator", Some(true)) && !shown("simulator", Some(false)));
+        assert!(!shown("policy_unreachable", None));
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use kinitro_domain::CycleSecret;
 use sqlx::PgPool;
 
 use super::TaskError;
@@ -24,6 +25,8 @@ pub(super) struct Miner {
 #[derive(Debug)]
 pub(super) struct Snapshot {
     pub(super) traceparent: String,
+    /// Where seeds come from that are drawn anew.
+    pub(super) secret: CycleSecret,
     pub(super) miners: HashMap<i32, Miner>,
 }
 
@@ -46,10 +49,12 @@ impl Snapshots {
 }
 
 async fn read(pool: &PgPool, cycle_id: i64) -> Result<Snapshot, TaskError> {
-    let traceparent = sqlx::query_scalar!("SELECT traceparent FROM scheduling.cycles WHERE id = $1", cycle_id)
+    let cycle = sqlx::query!("SELECT traceparent, secret FROM scheduling.cycles WHERE id = $1", cycle_id)
         .fetch_optional(pool)
         .await?
         .ok_or_else(|| TaskError::Corrupt(format!("there are tasks of cycle {cycle_id}, but no such cycle")))?;
+    let secret = <[u8; 32]>::try_from(cycle.secret)
+        .map_err(|_| TaskError::Corrupt(format!("the secret of cycle {cycle_id} has not 32 bytes")))?;
     let miners = sqlx::query!(
         "SELECT uid, hotkey, endpoint, repo, revision FROM scheduling.cycle_miners WHERE cycle_id = $1",
         cycle_id
@@ -59,5 +64,5 @@ async fn read(pool: &PgPool, cycle_id: i64) -> Result<Snapshot, TaskError> {
     .into_iter()
     .map(|row| (row.uid, Miner { hotkey: row.hotkey, endpoint: row.endpoint, repo: row.repo, revision: row.revision }))
     .collect();
-    Ok(Snapshot { traceparent, miners })
+    Ok(Snapshot { traceparent: cycle.traceparent, secret: CycleSecret::from_bytes(secret), miners })
 }

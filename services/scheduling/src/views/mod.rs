@@ -2,6 +2,7 @@
 
 mod cycle;
 mod environments;
+mod lost_attempts;
 mod metrics;
 mod miners;
 mod status;

@@ -94,6 +94,16 @@ impl Replica {
         self.client.lease_tasks(request).await.unwrap().into_inner().tasks
     }
 
+    /// What can be leased at once.
+    pub async fn lease_now(&mut self, batch_size: u32) -> Vec<Task> {
+        let request = LeaseTasksRequest {
+            executor_id: "executor-1".to_owned(),
+            batch_size: Some(batch_size),
+            ..LeaseTasksRequest::default()
+        };
+        self.client.lease_tasks(request).await.unwrap().into_inner().tasks
+    }
+
     /// Leases until there is work, whatever the answers are meanwhile.
     pub async fn lease_in_spite_of_outages(&mut self) -> Vec<Task> {
         for _ in 0..600 {

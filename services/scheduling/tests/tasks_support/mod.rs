@@ -114,7 +114,8 @@ impl World {
     }
 
     pub async fn release(&self, executor: &str, tasks: &[&Task]) -> u32 {
-        let request = ReleaseTasksRequest { executor_id: executor.to_owned(), leases: leases(tasks) };
+        let request =
+            ReleaseTasksRequest { executor_id: executor.to_owned(), leases: leases(tasks), ..Default::default() };
         self.tasks.release(request).await.unwrap().released
     }
 

@@ -1,0 +1,79 @@
+//! Our network being down for a while must not use up the attempts of a whole cycle; and miners must not be able to pretend that it is.
+//!
+//! An attempt that did not reach the policy is not spent when it was our network:
+//!
+//! - The executor did not reach its beacon: it was ours, however long that takes. It reached its beacon: it was not.
+//! - Without a beacon it may have been ours while the servers of [`FEWEST`] different hosts could not be reached, of different miners and by
+//!   whichever executor, and no episode of the cycle came to a result within [`RECENT`]. Miners can bring that about together, so it is
+//!   believed [`PATIENCE`] times a task and no more: they gain a delay. When the policy is still away then, it is the miner's failure as ever.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use super::{TaskError, Tasks, report::Report};
+
+/// So many different hosts away may be a coincidence no more.
+const FEWEST: usize = 3;
+/// For how long what was seen of the network stands.
+const RECENT: Duration = Duration::from_secs(60);
+/// So many attempts of one task are not spent without a beacon.
+pub(super) const PATIENCE: i64 = 12;
+/// How long a task waits whose attempt was not spent.
+pub(super) const PAUSE: Duration = Duration::from_secs(30);
+
+impl Tasks {
+    /// Whether it may be our network that keeps executors without a beacon from reaching policies now.
+    pub(super) async fn network_may_be_down(&self, faults: &[&Report]) -> Result<bool, TaskError> {
+        if !faults.iter().any(|report| report.is_unreachable() && report.beacon_reached.is_none()) {
+            return Ok(false);
+        }
+        let endpoints = sqlx::query_scalar!(
+            "SELECT DISTINCT m.endpoint
+               FROM scheduling.cycles c
+               JOIN scheduling.unreached_attempts u ON u.cycle_id = c.id AND u.ended_at > now() - make_interval(secs => $1)
+               JOIN scheduling.cycle_miners m ON m.cycle_id = c.id AND m.uid = u.uid
+              WHERE c.state = 'running' AND u.beacon_reached IS NOT TRUE
+                AND NOT EXISTS (SELECT 1 FROM scheduling.unreached_attempts b
+                                 WHERE b.cycle_id = c.id AND b.beacon_reached AND b.ended_at > now() - make_interval(secs => $1))
+                AND NOT EXISTS (SELECT 1 FROM scheduling.tasks t
+                                 WHERE t.cycle_id = c.id AND t.state = 'completed'
+                                   AND t.cause NOT IN ('endpoint_refused', 'time_budget_exceeded')
+                                   AND t.completed_at > now() - make_interval(secs => $1))",
+            RECENT.as_secs_f64(),
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        let hosts: BTreeSet<&str> = endpoints.iter().map(|endpoint| host(endpoint)).collect();
+        let down = hosts.len() >= FEWEST;
+        if down {
+            tracing::error!(
+                hosts = hosts.len(),
+                "no policy can be reached: is the network of the executors down? set KINITRO_EXECUTOR_BEACON, and it can be told"
+            );
+        }
+        Ok(down)
+    }
+}
+
+/// The host of an endpoint; where there is none, all of it.
+fn host(endpoint: &str) -> &str {
+    let rest = endpoint.split_once("://").map_or(endpoint, |(_, rest)| rest);
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let address = authority.rsplit_once('@').map_or(authority, |(_, address)| address);
+    match address.strip_prefix('[').and_then(|address| address.split_once(']')) {
+        Some((address, _)) => address,
+        None => address.split(':').next().unwrap_or_default(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ports_and_paths_make_no_other_host() {
+        for endpoint in ["http://one.example", "grpcs://one.example:443/v1", "https://user@one.example:8443?x=1"] {
+            assert_eq!(host(endpoint), "one.example");
+        }
+        assert_eq!(host("http://[2001:db8::1]:80/"), "2001:db8::1");
+    }
+}
