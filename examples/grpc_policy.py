@@ -28,7 +28,7 @@ class Policy:
         self.reached = 0
 
     def act(self, proprio, images, count):
-        """The next `count` actions. `proprio` maps channels to arrays, `images` maps cameras to arrays of (height, width, 3)."""
+        """The next `count` actions. `proprio` maps channels to arrays, `images` maps cameras to arrays of (height, width, 3), upright."""
         offset = WAYPOINTS[min(self.reached, 1)] - proprio["ee_pos"]
         if np.linalg.norm(offset) < 0.015:
             self.reached += 1

@@ -27,7 +27,7 @@ class Policy:
         self.reached = 0
 
     def act(self, proprio, images):
-        """One action. `proprio` maps channels to lists of numbers, `images` maps cameras to arrays of (height, width, 3)."""
+        """One action. `proprio` maps channels to lists of numbers, `images` maps cameras to arrays of (height, width, 3), upright."""
         offset = WAYPOINTS[min(self.reached, 1)] - proprio["ee_pos"]
         if np.linalg.norm(offset) < 0.015:
             self.reached += 1

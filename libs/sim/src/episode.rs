@@ -3,7 +3,7 @@
 use sha2::{Digest as _, Sha256};
 
 use crate::{
-    Action, EnvironmentInfo, EpisodeOptions, Observation, SimError, StepOutcome,
+    Action, EnvironmentInfo, EpisodeOptions, Image, Observation, SimError, StepOutcome,
     environment::{Judgement, Scene},
     renderer::RendererHandle,
 };
@@ -51,11 +51,17 @@ impl Episode {
 
     /// What a policy sees now. Blocks while images are drawn, if the episode was started with images.
     pub fn observe(&mut self) -> Result<Observation, SimError> {
-        let images = match &self.renderer {
-            Some(renderer) => Some(renderer.draw(self.scene.view())?),
-            None => None,
-        };
+        let images = self.render()?.map(|drawn| {
+            let upright = |(camera, image): (_, Image)| (camera, image.flipped());
+            drawn.into_iter().map(upright).collect()
+        });
         Ok(Observation { images, ..self.observe_without_images() })
+    }
+
+    /// The pictures as Meta-World's cameras take them, upside down: for tests against recorded images.
+    #[doc(hidden)]
+    pub fn render(&mut self) -> Result<Option<Vec<(&'static str, Image)>>, SimError> {
+        self.renderer.as_ref().map(|renderer| renderer.draw(self.scene.view())).transpose()
     }
 
     /// What a policy sees now, without images even if the episode was started with them: nothing is drawn.

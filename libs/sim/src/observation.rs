@@ -17,7 +17,8 @@ pub struct Observation {
     pub ee_vel_ang: [f64; 3],
     /// 0 with the fingers at the open end of their travel … 1 at the closed end, by the distance between them.
     pub gripper: f64,
-    /// Camera name and image, when the episode was started with images.
+    /// Camera name and image, when the episode was started with images. The images are upright: Meta-World's cameras hang upside down, and
+    /// what policies were trained on is their picture flipped vertically.
     pub images: Option<Vec<(&'static str, Image)>>,
 }
 
@@ -30,6 +31,18 @@ pub struct Image {
     pub height: u32,
     /// `width` × `height` × 3 bytes.
     pub rgb: Vec<u8>,
+}
+
+impl Image {
+    /// The same picture with its rows in the opposite order.
+    pub(crate) fn flipped(mut self) -> Self {
+        let row = self.width as usize * 3;
+        let (upper, lower) = self.rgb.split_at_mut(self.height as usize / 2 * row);
+        for (above, below) in upper.chunks_exact_mut(row).zip(lower.rchunks_exact_mut(row)) {
+            above.swap_with_slice(below);
+        }
+        self
+    }
 }
 
 impl std::fmt::Debug for Image {
@@ -46,4 +59,19 @@ pub(crate) struct Proprioception {
     pub(crate) ee_vel_lin: [f64; 3],
     pub(crate) ee_vel_ang: [f64; 3],
     pub(crate) gripper: f64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flipped_picture_has_its_last_row_first() {
+        for height in 1..4_u8 {
+            let rows: Vec<[u8; 6]> = (0..height).map(|row| [row; 6]).collect();
+            let image = Image { width: 2, height: height.into(), rgb: rows.concat() };
+            let backwards: Vec<_> = rows.into_iter().rev().collect();
+            assert_eq!(image.flipped().rgb, backwards.concat());
+        }
+    }
 }

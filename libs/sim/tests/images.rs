@@ -39,7 +39,7 @@ fn replay(simulator: &Simulator, recorded: &Frames, quality: ImageQuality) -> (V
             episode.step_native(*action).unwrap();
         }
         taken = state.steps;
-        images(&mut episode)
+        episode.render().unwrap().unwrap()
     });
     (pictures.collect(), opengl)
 }
@@ -109,6 +109,42 @@ fn fast_images_are_the_python_renderers_without_shadows_up_to_a_few_edges() {
                     assert!(confused > mean, "{place}, but {confused:.3} from step {}", other.steps);
                 }
             }
+        }
+    }
+}
+
+/// What policies get is what the Python system sends: its picture flipped vertically. (As its cameras take it, it hangs upside down.)
+#[test]
+fn policies_see_the_pictures_upright() {
+    let simulator = Simulator::new(None).unwrap();
+    for quality in [ImageQuality::Fast, ImageQuality::Reference] {
+        let mut episode = simulator.start(&env_id("reach-v3"), 4, with(quality)).unwrap();
+        let (shown, taken) = (images(&mut episode), episode.render().unwrap().unwrap());
+        for ((camera, shown), (_, taken)) in shown.iter().zip(&taken) {
+            let rows = |image: &Image| image.rgb.chunks_exact(84 * 3).map(<[u8]>::to_vec).collect::<Vec<_>>();
+            assert!(rows(shown).into_iter().rev().eq(rows(taken)), "{camera}");
+        }
+        // The hand goes up in the world, so what moves in the picture goes to an earlier row.
+        let height = |images: &Images, other: &Images| -> Vec<f64> {
+            let changed = |(a, b): (&(_, Image), &(_, Image))| {
+                let red = |pixel: &[u8]| pixel[0] > 90 && pixel[1] < 60 && pixel[2] < 60;
+                let pixels = a.1.rgb.chunks_exact(3).zip(b.1.rgb.chunks_exact(3)).enumerate();
+                let rows: Vec<_> = pixels
+                    .filter(|(_, (here, there))| red(here) && !red(there))
+                    .map(|(index, _)| (index / 84) as f64)
+                    .collect();
+                assert!(rows.len() > 10, "the arm moved");
+                rows.iter().sum::<f64>() / rows.len() as f64
+            };
+            images.iter().zip(other).map(changed).collect()
+        };
+        let up = Action::new([0.0, 0.0, 1.0, 0.0, 0.0, 0.0], 0.0).unwrap();
+        for _ in 0..15 {
+            episode.step(&up).unwrap();
+        }
+        let raised = images(&mut episode);
+        for (camera, (low, high)) in height(&shown, &raised).iter().zip(height(&raised, &shown)).enumerate() {
+            assert!(high < *low, "camera {camera}: the raised arm is at row {high}, before at {low}");
         }
     }
 }
