@@ -24,6 +24,8 @@ REQUIRED = {"NETUID": "1", "BACKEND_URL": "https://backend.example"}
 # Settings that stand for what a secret would hold.
 SECRETS = {"database-url": "postgresql://kinitro:x@postgres/kinitro", "api-key": "x", "postgres-password": "x",
            "backend-private-key": "07" * 32, "backend-previous-private-key": "09" * 32}
+# What an operator must say, as no default is right: (config map, key) to a plausible value.
+ASKED = {("kinitro-subnet", "netuid"): "1"}
 
 problems = []
 
@@ -97,6 +99,9 @@ def check_compose(binary, file):
         if not str(service["image"]).startswith("kinitro"):
             continue
         binary.check_arguments(where, service["command"])
+        for variable, value in service["environment"].items():
+            if variable.endswith("_NETUID") and not re.fullmatch(r"\$\{\w+:\?[^}]*\}", str(value)):
+                report(where, f"{variable} has a default: a wrong subnet looks like one without miners")
         binary.check_environment(where, {key: substitute(value) for key, value in service["environment"].items()})
         if name != "migrate" and "healthcheck" not in service:
             report(where, "has no healthcheck")
@@ -112,8 +117,14 @@ def container_environment(container, config_maps):
     for source in container.get("envFrom", []):
         environment |= config_maps[source["configMapRef"]["name"]]
     for variable in container.get("env", []):
-        secret = variable.get("valueFrom", {}).get("secretKeyRef", {}).get("key")
-        environment[variable["name"]] = SECRETS[secret] if secret else variable["value"]
+        source = variable.get("valueFrom", {})
+        if "secretKeyRef" in source:
+            environment[variable["name"]] = SECRETS[source["secretKeyRef"]["key"]]
+        elif "configMapKeyRef" in source:
+            asked = source["configMapKeyRef"]
+            environment[variable["name"]] = ASKED[asked["name"], asked["key"]]
+        else:
+            environment[variable["name"]] = variable["value"]
     return environment
 
 
@@ -132,6 +143,9 @@ def check_kubernetes(binary, folder):
                    if document["kind"] == "ConfigMap"}
     for name, document in documents:
         where = f"k8s/{folder}/{name} {document['kind']} {document['metadata']['name']}"
+        for variable in document.get("data", {}) if document["kind"] == "ConfigMap" else ():
+            if variable.endswith("_NETUID"):
+                report(where, f"{variable} has a default: a wrong subnet looks like one without miners")
         try:
             kubernetes_validate.validate(document, KUBERNETES, strict=True)
         except kubernetes_validate.ValidationError as error:

@@ -174,7 +174,7 @@ impl ChainClient {
         }
     }
 
-    fn check_count(&self, count: usize, entries: &'static str) -> Result<(), ChainError> {
+    pub(crate) fn check_count(&self, count: usize, entries: &'static str) -> Result<(), ChainError> {
         if count < ENTRY_LIMIT {
             return Ok(());
         }

@@ -3,7 +3,10 @@
 //! A value that is not stored has the default of the node's own metadata (1024 for `MinAllowedWeights`, commit-reveal on), as in
 //! the runtime itself. What a runtime does not keep at all, and a reader can do without, does not restrict anybody.
 
+use std::collections::BTreeSet;
+
 use kinitro_domain::{BlockNumber, Hotkey, MinerUid};
+use subxt::dynamic;
 
 use crate::{
     BlockHash, ChainClient, ChainError, account_of, hotkey_of,
@@ -106,6 +109,31 @@ impl ChainClient {
                 pending_epoch_at: read.stored("PendingEpochAt", vec![number(netuid)]).await?,
                 epoch_index: read.stored("SubnetEpochIndex", vec![number(netuid)]).await?,
             }))
+        })
+        .await
+    }
+
+    /// The subnets that there are at a block, in order.
+    pub async fn netuids_at(&self, block: BlockHash) -> Result<Vec<u16>, ChainError> {
+        const TASK: &str = "reading which subnets there are";
+        self.reading(TASK, async {
+            let (connection, at) = self.at(block, TASK).await?;
+            let address = dynamic::storage::<(u16,), bool>(PALLET, "NetworksAdded");
+            let entries = at.storage().iter(address, ()).await;
+            let mut entries = entries.map_err(|error| connection.failed(TASK, error))?;
+            let mut netuids = BTreeSet::new();
+            while let Some(entry) = entries.next().await {
+                let entry = entry.map_err(|error| connection.failed(TASK, error))?;
+                self.check_count(netuids.len(), "subnets")?;
+                let netuid = entry.key().and_then(|key| match key.part(0) {
+                    Some(part) => part.decode_as::<u16>(),
+                    None => Ok(None),
+                });
+                let netuid = netuid.map_err(|error| connection.failed(TASK, error))?;
+                let added = entry.value().decode().map_err(|error| connection.failed(TASK, error))?;
+                netuids.extend(netuid.filter(|_| added));
+            }
+            Ok(netuids.into_iter().collect())
         })
         .await
     }

@@ -210,7 +210,7 @@ mod tests {
         }
         let utf16: Vec<u8> = [0xfe, 0xff].into_iter().chain(digits.encode_utf16().flat_map(u16::to_be_bytes)).collect();
         for (written, fault) in [
-            (digits[1..].as_bytes().to_vec(), "63 hex digits"),
+            (digits.as_bytes()[1..].to_vec(), "63 hex digits"),
             (format!("{digits}ab").into_bytes(), "66 hex digits"),
             (utf16, "UTF-16"),
             (vec![0xc3; 64], "no text"),

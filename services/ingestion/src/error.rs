@@ -20,6 +20,19 @@ pub enum Error {
     /// The chain refused or was not reached.
     #[error(transparent)]
     Chain(#[from] ChainError),
+    /// The subnet is not on the chain.
+    #[error(
+        "there is no subnet {netuid} on the chain at {address}, which has {existing}: set netuid (--netuid, KINITRO_SCHEDULER_NETUID) \
+         and network (--network, KINITRO_SCHEDULER_NETWORK) to those of your subnet"
+    )]
+    NoSubnet {
+        /// The one that is configured.
+        netuid: u16,
+        /// The node.
+        address: String,
+        /// Which there are, in ranges.
+        existing: String,
+    },
     /// The node cannot be right about the finalized block.
     #[error(
         "the node of the chain is not believed: {what}; ask another node, or see docs/commitments.md on a wrong block number"

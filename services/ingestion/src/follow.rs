@@ -36,6 +36,8 @@ const LONGEST_JUMP: u64 = 1_000_000;
 pub struct View {
     pub snapshot: Option<Arc<Snapshot>>,
     pub read_at: Option<Instant>,
+    /// Why the chain cannot be read now.
+    pub fault: Option<Arc<str>>,
 }
 
 impl View {
@@ -96,7 +98,13 @@ impl Follower {
             if gap.take_advanced() {
                 pause = FIRST_PAUSE;
             }
-            tracing::warn!(%error, retry_seconds = pause.as_secs_f64(), "the subnet cannot be read; the last snapshot stays");
+            let retry_seconds = pause.as_secs_f64();
+            match &error {
+                // Nothing mends this but another setting.
+                Error::NoSubnet { .. } => tracing::error!(%error, retry_seconds, "the subnet is not on the chain"),
+                _ => tracing::warn!(%error, retry_seconds, "the subnet cannot be read; the last snapshot stays"),
+            }
+            self.view.send_modify(|view| view.fault = Some(error.to_string().into()));
             if matches!(error, Error::Chain(ChainError::OtherChain { .. })) {
                 self.begin_anew();
                 gap = Gap::default();
@@ -124,7 +132,7 @@ impl Follower {
             && let Some(snapshot) = load_newest(&self.pool, self.rules.netuid).await?
         {
             tracing::info!(block = %snapshot.block.number, "showing the stored miners until the chain is read");
-            self.view.send_replace(View { snapshot: Some(snapshot.into()), read_at: None });
+            self.view.send_modify(|view| view.snapshot = Some(snapshot.into()));
         }
         Ok(())
     }
@@ -178,9 +186,25 @@ impl Follower {
         gap: &'a mut Gap,
     ) -> Result<Reading<'a>, Error> {
         let neurons = self.chain.neurons_at(block.hash, self.rules.netuid).await?;
+        if neurons.is_empty() {
+            self.check_subnet(block.hash).await?;
+        }
         let commitments = self.chain.commitments_at(block.hash, self.rules.netuid).await?;
         let replaced = gap.replaced_policies(&self.chain, &self.rules, known, block, &commitments).await?;
         Ok(Reading { block, neurons, commitments, replaced })
+    }
+
+    /// Whether the subnet is there at all: of one that is not, the chain says as of an empty one that nobody is registered.
+    async fn check_subnet(&self, block: BlockHash) -> Result<(), Error> {
+        let netuids = self.chain.netuids_at(block).await?;
+        match netuids.contains(&self.rules.netuid) {
+            true => Ok(()),
+            false => Err(Error::NoSubnet {
+                netuid: self.rules.netuid,
+                address: self.chain.address().to_string(),
+                existing: ranges(&netuids),
+            }),
+        }
     }
 
     /// Assesses a block, stores and shows what came of it; anew, as long as another replica stores something meanwhile.
@@ -232,8 +256,24 @@ impl Follower {
         metrics::gauge!("kinitro_ingestion_sealed_miners", "key" => "current").set((opened - previous_key) as f64);
         metrics::gauge!("kinitro_ingestion_sealed_miners", "key" => "previous").set(previous_key as f64);
         progress.last = Some(snapshot.clone());
-        self.view.send_replace(View { snapshot: Some(Arc::new(snapshot)), read_at: Some(Instant::now()) });
+        self.view.send_replace(View { snapshot: Some(Arc::new(snapshot)), read_at: Some(Instant::now()), fault: None });
         Ok(true)
+    }
+}
+
+/// Sorted numbers in ranges, e.g. `0-3, 7`; `none` when there are none. Of very many ranges only the first are shown.
+fn ranges(sorted: &[u16]) -> String {
+    const SHOWN: usize = 20;
+    let runs: Vec<&[u16]> = sorted.chunk_by(|one, next| one.checked_add(1) == Some(*next)).collect();
+    let shown = runs.iter().take(SHOWN).map(|run| match run {
+        [first, .., last] => format!("{first}-{last}"),
+        run => run.iter().map(u16::to_string).collect(),
+    });
+    let shown = shown.collect::<Vec<_>>().join(", ");
+    match (runs.is_empty(), runs.len() > SHOWN) {
+        (true, _) => "none".to_owned(),
+        (false, true) => format!("{shown} and others"),
+        (false, false) => shown,
     }
 }
 
@@ -280,6 +320,17 @@ mod tests {
             let refused = check_head(head, other).expect_err(why).to_string();
             assert!(refused.contains(why) && refused.contains("4000000000"), "{refused}");
         }
+    }
+
+    #[test]
+    fn subnets_are_shown_in_ranges() {
+        for (netuids, shown) in
+            [(&[][..], "none"), (&[7], "7"), (&[0, 1, 2, 5, 7, 8], "0-2, 5, 7-8"), (&[u16::MAX], "65535")]
+        {
+            assert_eq!(ranges(netuids), shown);
+        }
+        let scattered: Vec<u16> = (0..4_096).map(|number| number * 2).collect();
+        assert!(ranges(&scattered).ends_with("38 and others"), "{}", ranges(&scattered));
     }
 
     #[test]

@@ -20,19 +20,19 @@ pub struct Service {
     pub draining: CancellationToken,
 }
 
-fn unread() -> Status {
-    status(
-        ErrorCode::Unavailable,
-        "CHAIN_UNREAD",
-        "no block of the chain was read yet; check that the chain is reached, and ask again",
-    )
+fn unread(view: &View) -> Status {
+    let message = match &view.fault {
+        Some(fault) => format!("no block of the chain was read yet: {fault}"),
+        None => "no block of the chain was read yet; check that the chain is reached, and ask again".to_owned(),
+    };
+    status(ErrorCode::Unavailable, "CHAIN_UNREAD", message)
 }
 
 #[tonic::async_trait]
 impl IngestionService for Service {
     async fn list_miners(&self, _: Request<ListMinersRequest>) -> Result<Response<ListMinersResponse>, Status> {
         let view = self.view.borrow().clone();
-        let snapshot = view.snapshot.as_ref().ok_or_else(unread)?;
+        let snapshot = view.snapshot.as_ref().ok_or_else(|| unread(&view))?;
         Ok(Response::new(snapshot.to_proto(view.is_stale())))
     }
 
@@ -40,8 +40,9 @@ impl IngestionService for Service {
 
     async fn watch_miners(&self, _: Request<WatchMinersRequest>) -> Result<Response<Self::WatchMinersStream>, Status> {
         let watching = Watching { view: self.view.clone(), draining: self.draining.clone(), shown: None };
-        if watching.view.borrow().snapshot.is_none() {
-            return Err(unread());
+        let view = watching.view.borrow().clone();
+        if view.snapshot.is_none() {
+            return Err(unread(&view));
         }
         Ok(Response::new(stream::unfold(Some(watching), Watching::step).boxed()))
     }

@@ -83,11 +83,15 @@ async fn ping(pool: PgPool) -> Result<(), String> {
 }
 
 fn chain_fresh(view: &View, limit: Duration) -> Result<(), String> {
-    match view.read_at {
-        None => Err("no block was read since the start".to_owned()),
+    let since = match view.read_at {
+        None => "no block was read since the start".to_owned(),
         Some(at) if at.elapsed() > limit => {
-            Err(format!("the last finalized block was read {} s ago", at.elapsed().as_secs()))
+            format!("the last finalized block was read {} s ago", at.elapsed().as_secs())
         }
-        Some(_) => Ok(()),
-    }
+        Some(_) => return Ok(()),
+    };
+    Err(match &view.fault {
+        Some(fault) => format!("{since}: {fault}"),
+        None => since,
+    })
 }

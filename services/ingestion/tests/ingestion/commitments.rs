@@ -87,7 +87,7 @@ async fn whatever_cannot_be_read_is_kept_with_the_reason_and_stops_nobody() {
         (vec![], "cannot be decoded"),
         (vec![0xff; 40], "cannot be decoded"),
         (vec![0; 5_000], "more than 4096 bytes"),
-        ([&[0; 8][..], &3_u32.to_le_bytes(), &[8, 2, 1, 2, 1]].concat(), "has 2 fields"),
+        ([&[0; 8][..], &3_u32.to_le_bytes(), &[8, 2, 1, 2, 1]].concat(), "has 2 raw fields"),
         // Bytes that are no policy.
         (stored(b"\x01\x02\x00\xff"), "no printable ASCII text"),
         (stored(b"hello"), "neither"),

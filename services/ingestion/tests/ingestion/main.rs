@@ -8,4 +8,5 @@ mod keys;
 mod outages;
 mod replicas;
 mod skipped;
+mod subnet;
 mod support;

@@ -170,6 +170,7 @@ fn new_chain(hotkeys: &[&str]) -> Devchain {
 
 /// A running ingestion and a client of it.
 pub struct Ingestion {
+    pub address: SocketAddr,
     client: IngestionServiceClient<Channel>,
     supervisor: Supervisor,
 }
@@ -177,10 +178,11 @@ pub struct Ingestion {
 impl Ingestion {
     pub async fn start(config: Config) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
+        let address = listener.local_addr().unwrap();
         let supervisor = Supervisor::new();
         kinitro_ingestion::start(config, listener, &supervisor).await.unwrap();
-        Self { client: IngestionServiceClient::connect(url).await.unwrap(), supervisor }
+        let client = IngestionServiceClient::connect(format!("http://{address}")).await.unwrap();
+        Self { address, client, supervisor }
     }
 
     pub async fn list(&self) -> Result<ListMinersResponse, Status> {
