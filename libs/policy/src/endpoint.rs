@@ -7,9 +7,10 @@ use std::{
 
 use http::uri::Authority;
 use kinitro_domain::{Cause, check_address};
+use tokio::time::timeout;
 use url::Url;
 
-use crate::{Fault, names, patience::answer_within};
+use crate::{Fault, names, patience::answer_within, tcp};
 
 /// The longest endpoint, in bytes.
 const MAX_ENDPOINT_BYTES: usize = 2048;
@@ -33,6 +34,8 @@ pub struct Endpoint {
     /// With the scheme `http` or `https`, whatever the protocol is.
     url: Url,
     protocol: Protocol,
+    /// Where it is led, whatever its name says.
+    pinned: Option<SocketAddr>,
 }
 
 /// An endpoint and the addresses that were found and checked. Whoever connects uses these and does not resolve again, so that a name
@@ -88,7 +91,12 @@ impl Endpoint {
         if protocol == Protocol::Grpc && url.path() != "/" {
             return refused("has a path, which gRPC has no place for");
         }
-        Ok(Self { url, protocol })
+        Ok(Self { url, protocol, pinned: None })
+    }
+
+    /// The same endpoint at an address that its name was resolved to. It is resolved no more, and checked again.
+    pub fn pinned_to(self, address: SocketAddr) -> Self {
+        Self { pinned: Some(address), ..self }
     }
 
     /// What is spoken there.
@@ -107,7 +115,7 @@ impl Endpoint {
     }
 
     /// The host, without the brackets of an IPv6 address.
-    pub(crate) fn host(&self) -> &str {
+    pub fn host(&self) -> &str {
         self.url.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']')
     }
 
@@ -131,9 +139,9 @@ impl Endpoint {
         let unreachable = |why: String| Fault::new(Cause::PolicyUnreachable, why);
         let host = self.url.host_str().unwrap_or_default();
         let port = self.url.port_or_known_default().unwrap_or_default();
-        let literal = self.host().parse::<IpAddr>().ok();
-        let addresses: Vec<SocketAddr> = match literal {
-            Some(address) => vec![SocketAddr::new(address, port)],
+        let literal = self.host().parse::<IpAddr>().ok().map(|address| SocketAddr::new(address, port));
+        let addresses: Vec<SocketAddr> = match self.pinned.or(literal) {
+            Some(address) => vec![address],
             None => {
                 let late = || unreachable(format!("the endpoint's name was not resolved within {within:?}"));
                 answer_within(within, None, late, names::look_up(host, port)).await?
@@ -141,6 +149,15 @@ impl Endpoint {
         };
         check_all(&addresses, allow_private)?;
         Ok(Resolved { endpoint: self, addresses })
+    }
+}
+
+impl Resolved {
+    /// The address that takes a connection first; the first one when none does.
+    pub async fn first_to_answer(&self, within: Duration) -> SocketAddr {
+        let connected = timeout(within, tcp::connect(&self.addresses)).await;
+        let answered = connected.ok().and_then(Result::ok).and_then(|stream| stream.peer_addr().ok());
+        answered.unwrap_or(self.addresses[0])
     }
 }
 

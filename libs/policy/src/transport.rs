@@ -39,7 +39,15 @@ impl Transport {
     /// Checks an endpoint and makes sure that a policy is there, on a connection of its own that is new or has rested since an earlier
     /// episode with the same endpoint.
     pub async fn open(&self, endpoint: &str, spec: &'static [ChannelSpec]) -> Result<Box<dyn Policy>, Fault> {
-        let endpoint = Endpoint::parse(endpoint)?;
+        self.open_parsed(Endpoint::parse(endpoint)?, spec).await
+    }
+
+    /// The same with an endpoint that was read, and perhaps [pinned](Endpoint::pinned_to) to an address.
+    pub async fn open_parsed(
+        &self,
+        endpoint: Endpoint,
+        spec: &'static [ChannelSpec],
+    ) -> Result<Box<dyn Policy>, Fault> {
         Ok(match endpoint.protocol() {
             Protocol::Http => Box::new(self.http.open_parsed(endpoint, spec).await?),
             Protocol::Grpc => Box::new(self.grpc.open_parsed(endpoint, spec).await?),

@@ -1,12 +1,13 @@
 //! One episode, from an endpoint and a seed to a report with exactly one cause.
 
 use std::{
+    net::SocketAddr,
     pin::pin,
     time::{Duration, Instant},
 };
 
 use kinitro_domain::{Cause, EnvId};
-use kinitro_policy::{Fault, Observation, Policy, Transport};
+use kinitro_policy::{Endpoint, Fault, Observation, Policy, Transport};
 use kinitro_sim::{Episode, EpisodeOptions, ImageQuality, Randomisation, SimError, Simulator, StepOutcome};
 use tokio::time::timeout;
 
@@ -21,6 +22,8 @@ pub(crate) struct Plan {
     pub(crate) env_id: EnvId,
     pub(crate) seed: u64,
     pub(crate) endpoint: String,
+    /// Where the endpoint leads; absent when that is still to be found out.
+    pub(crate) address: Option<SocketAddr>,
     pub(crate) max_timesteps: u32,
     pub(crate) images: bool,
     /// For the log: empty for an episode on demand.
@@ -134,7 +137,11 @@ impl Stage {
     async fn run(&self, plan: &Plan, reached: impl FnOnce(), ledger: &mut Ledger) -> Result<Cause, Fault> {
         // First the policy: a simulation that nobody plays would be a waste. Opening has limits of its own and is not on the policy's
         // account: whether it is there at all must not look like slowness.
-        let mut policy = self.reaching(ledger, self.transport.open(&plan.endpoint, dialogue::ACTION)).await?;
+        let mut endpoint = Endpoint::parse(&plan.endpoint)?;
+        if let Some(address) = plan.address {
+            endpoint = endpoint.pinned_to(address);
+        }
+        let mut policy = self.reaching(ledger, self.transport.open_parsed(endpoint, dialogue::ACTION)).await?;
         reached();
 
         let first = self.start(plan, ledger).await?;

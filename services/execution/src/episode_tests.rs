@@ -29,7 +29,7 @@ fn stage() -> Stage {
 
 fn plan(endpoint: String, max_timesteps: u32) -> Plan {
     let env_id = "metaworld/reach-v3".parse().unwrap();
-    Plan { env_id, seed: 1, endpoint, max_timesteps, images: false, task_uuid: String::new() }
+    Plan { env_id, seed: 1, endpoint, address: None, max_timesteps, images: false, task_uuid: String::new() }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -32,6 +32,7 @@ mod miners;
 mod network;
 mod open_files;
 mod scheduling;
+mod servers;
 mod service;
 mod simulation;
 mod start;

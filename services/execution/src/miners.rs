@@ -1,7 +1,10 @@
-//! How many episodes are in flight against one policy server: one that is asked by everybody at once answers nobody in time.
+//! How many episodes are in flight against one policy server: one that is asked from all sides at once answers none in time.
 //!
-//! A miner has so many seats, and so has a server, by the host and port of its endpoint. Endpoints are what miners say they are: without
-//! the second limit, whoever has many uids could commit a rival's endpoint under all of them and have us crowd the rival's server.
+//! A miner has so many seats, and so has a [server](Server), by whatever name. Endpoints are what miners say they are: without the second
+//! limit, a miner with many uids could commit a rival's server under all of them, in as many spellings, and have us crowd it.
+//!
+//! A seat is taken in two steps. The miner's place is taken when its task is leased; the server's when it is known where the endpoint leads,
+//! which may take a moment.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -10,6 +13,8 @@ use std::{
 
 use kinitro_policy::Endpoint;
 use tokio::sync::watch;
+
+use crate::servers::Server;
 
 /// The miners and servers with episodes in flight here, over all families.
 pub(crate) struct Miners {
@@ -23,12 +28,12 @@ pub(crate) struct Miners {
 #[derive(Default)]
 struct Playing {
     miners: BTreeMap<u32, u32>,
-    servers: BTreeMap<String, Server>,
+    servers: BTreeMap<Server, Crowd>,
 }
 
-/// A server with episodes in flight.
+/// What goes on at a server with episodes in flight.
 #[derive(Default)]
-struct Server {
+struct Crowd {
     episodes: u32,
     /// The miners of which a task named it meanwhile.
     named_by: BTreeSet<u32>,
@@ -38,10 +43,10 @@ struct Server {
 pub(crate) struct Seat {
     miners: Arc<Miners>,
     uid: u32,
-    server: Option<String>,
+    server: Option<Server>,
 }
 
-/// Host and port of an endpoint; `None` for one that is not called anyway.
+/// Host and port of an endpoint as its text says them; `None` for one that is not called anyway.
 pub(crate) fn server(endpoint: &str) -> Option<String> {
     let url = Endpoint::parse(endpoint).ok()?.join("/");
     let host = url.host_str()?.trim_end_matches('.').to_ascii_lowercase();
@@ -61,26 +66,15 @@ impl Miners {
         self.limit > 0 && episodes >= self.limit
     }
 
-    /// A place, unless the miner, or the server of its endpoint, has as many episodes in flight as it may.
-    pub(crate) fn try_enter(self: &Arc<Self>, uid: u32, endpoint: &str) -> Option<Seat> {
-        let server = server(endpoint);
+    /// A place, unless the miner has as many episodes in flight as it may.
+    pub(crate) fn try_enter(self: &Arc<Self>, uid: u32) -> Option<Seat> {
         let mut playing = self.playing();
-        let of_server = server.as_ref().and_then(|server| playing.servers.get_mut(server));
-        let server_is_full = of_server.is_some_and(|server| {
-            server.named_by.insert(uid);
-            self.is_full(server.episodes)
-        });
-        let of_miner = playing.miners.get(&uid).copied().unwrap_or_default();
-        if server_is_full || self.is_full(of_miner) {
+        let of_miner = playing.miners.entry(uid).or_default();
+        if self.is_full(*of_miner) {
             return None;
         }
-        *playing.miners.entry(uid).or_default() += 1;
-        if let Some(server) = &server {
-            let server = playing.servers.entry(server.clone()).or_default();
-            server.episodes += 1;
-            server.named_by.insert(uid);
-        }
-        Some(Seat { miners: self.clone(), uid, server })
+        *of_miner += 1;
+        Some(Seat { miners: self.clone(), uid, server: None })
     }
 
     /// Those with no room left, on their own account or because their server has none.
@@ -104,6 +98,23 @@ impl Miners {
     /// Changes whenever a full miner or server has room again.
     pub(crate) fn room(&self) -> watch::Receiver<()> {
         self.room.subscribe()
+    }
+}
+
+impl Seat {
+    /// A place at a server too; `false` when it has as many episodes in flight as it may. Once for a seat.
+    pub(crate) fn at(&mut self, server: Server) -> bool {
+        debug_assert!(self.server.is_none(), "a seat is at one server");
+        let mut playing = self.miners.playing();
+        let crowd = playing.servers.entry(server.clone()).or_default();
+        crowd.named_by.insert(self.uid);
+        if self.miners.is_full(crowd.episodes) {
+            return false;
+        }
+        crowd.episodes += 1;
+        drop(playing);
+        self.server = Some(server);
+        true
     }
 }
 
@@ -139,49 +150,51 @@ impl Drop for Seat {
 mod tests {
     use super::*;
 
-    const OWN: &str = "https://seven.example";
-    const OTHER: &str = "https://eight.example";
+    fn at(miners: &Arc<Miners>, uid: u32, port: u16) -> Option<Seat> {
+        let mut seat = miners.try_enter(uid)?;
+        seat.at(Server::At(([192, 0, 2, 7], port).into())).then_some(seat)
+    }
 
     #[test]
     fn a_miner_has_no_more_episodes_in_flight_than_its_limit() {
         let miners = Arc::new(Miners::new(2));
         let room = miners.room();
         assert_eq!((miners.full(), miners.least_room()), (vec![], 2));
-        let first = miners.try_enter(7, OWN).unwrap();
+        let first = at(&miners, 7, 1).unwrap();
         assert_eq!((miners.full(), miners.least_room()), (vec![], 1));
-        // Also when it changes its endpoint meanwhile, or has none that can be called.
-        let second = miners.try_enter(7, "gopher://seven.example").unwrap();
-        assert!(miners.try_enter(7, OWN).is_none() && miners.try_enter(7, "https://moved.example").is_none());
+        // Also before it is known where it leads.
+        let second = miners.try_enter(7).unwrap();
+        assert!(miners.try_enter(7).is_none());
         assert_eq!((miners.full(), miners.least_room()), (vec![7], 1), "the server has room for one more");
-        let _other = miners.try_enter(8, OTHER).unwrap();
+        let _other = at(&miners, 8, 2).unwrap();
         assert!(!room.has_changed().unwrap());
         drop(first);
         assert!(room.has_changed().unwrap() && miners.full().is_empty());
         drop(second);
-        assert!(miners.try_enter(7, OWN).is_some());
+        assert!(at(&miners, 7, 1).is_some());
     }
 
     #[test]
-    fn a_server_has_no_more_episodes_in_flight_than_the_limit_whoever_names_it() {
+    fn a_server_has_no_more_episodes_in_flight_than_the_limit_whichever_miners_name_it() {
         let miners = Arc::new(Miners::new(2));
         let room = miners.room();
-        let first = miners.try_enter(7, OWN).unwrap();
-        let second = miners.try_enter(8, "grpcs://SEVEN.example.:443/").unwrap();
+        let first = at(&miners, 7, 1).unwrap();
+        let second = at(&miners, 8, 1).unwrap();
         assert_eq!(miners.full(), [7, 8]);
-        assert!(miners.try_enter(9, OWN).is_none(), "handed back");
+        assert!(at(&miners, 9, 1).is_none(), "handed back");
         assert_eq!(miners.full(), [7, 8, 9], "and not leased again");
-        assert!(miners.try_enter(9, "https://seven.example:8443").is_some(), "another port is another server");
+        assert!(at(&miners, 9, 2).is_some(), "another port is another server");
         drop(first);
         assert!(room.has_changed().unwrap() && miners.full().is_empty());
-        assert!(miners.try_enter(9, OWN).is_some());
+        assert!(at(&miners, 9, 1).is_some());
         drop(second);
         assert!(miners.playing().servers.is_empty() && miners.playing().miners.is_empty(), "nothing is kept");
     }
 
     #[test]
-    fn without_a_limit_nobody_is_ever_full() {
+    fn without_a_limit_no_miner_is_ever_full() {
         let miners = Arc::new(Miners::new(0));
-        let seats: Vec<_> = (0..1000).map(|_| miners.try_enter(7, OWN)).collect();
+        let seats: Vec<_> = (0..1000).map(|_| at(&miners, 7, 1)).collect();
         assert!(seats.iter().all(Option::is_some) && miners.full().is_empty());
         assert_eq!(miners.least_room(), 0);
     }

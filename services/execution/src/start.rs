@@ -25,6 +25,7 @@ use crate::{
     network::Network,
     open_files,
     scheduling::connect,
+    servers::{SHARED_HOSTS, Servers},
     service::Execution,
 };
 
@@ -82,6 +83,11 @@ pub async fn start(
         executor_id,
         leases,
         miners: Arc::new(Miners::new(config.max_concurrent_per_miner)),
+        servers: Servers::new(
+            config.allow_private_endpoints,
+            seconds(config.connect_timeout),
+            config.shared_hosts.clone().unwrap_or_else(|| SHARED_HOSTS.iter().map(|&host| host.to_owned()).collect()),
+        ),
         network: Arc::new(Network::new(
             config.beacon.as_deref().map(Beacon::parse).transpose().map_err(Error::Config)?,
         )),

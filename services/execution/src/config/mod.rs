@@ -64,9 +64,13 @@ pub struct Config {
     /// The same for single families, e.g. `{"metaworld": 50}`.
     #[serde(deserialize_with = "slots_by_family")]
     pub max_concurrent_per_family: BTreeMap<String, u32>,
-    /// Episodes in flight against one miner's policy, and against one server whoever names it as theirs, over all families; 0 for no
-    /// limit. Episodes on demand do not count.
+    /// Episodes in flight against one miner's policy, and against one server whichever miners name it as theirs, over all families; 0 for
+    /// no limit. Episodes on demand do not count. A server is an address and port; all addresses of this machine are one.
     pub max_concurrent_per_miner: u32,
+    /// Domains of hosts that serve many policies behind one address, each under a name of its own below the domain: there a name is a
+    /// server. `deployments.basilica.ai` when absent.
+    #[serde(deserialize_with = "optional_list")]
+    pub shared_hosts: Option<Vec<String>>,
     /// Threads in each family's process that step and render; 0 for one a core.
     pub simulation_threads: u32,
     /// How camera images are drawn. Part of what is measured: all executors of a deployment must agree on it.
@@ -135,6 +139,7 @@ impl Default for Config {
             default_max_concurrent: 20,
             max_concurrent_per_family: BTreeMap::new(),
             max_concurrent_per_miner: 4,
+            shared_hosts: None,
             simulation_threads: 0,
             image_quality: ImageQuality::Fast,
             domain_randomization: true,

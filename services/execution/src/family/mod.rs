@@ -116,6 +116,7 @@ mod tests {
             env_id: "metaworld/push-v3".parse().unwrap(),
             seed: 1,
             endpoint: String::new(),
+            address: None,
             max_timesteps: 1,
             images: false,
             task_uuid: String::new(),

@@ -116,6 +116,9 @@ pub(crate) struct Play {
     pub(crate) task_uuid: String,
     #[prost(string, tag = "8")]
     pub(crate) traceparent: String,
+    /// Where the endpoint leads; absent when that is still to be found out.
+    #[prost(string, optional, tag = "9")]
+    pub(crate) address: Option<String>,
 }
 
 /// What became of an episode.
@@ -152,15 +155,18 @@ impl Play {
             max_timesteps: plan.max_timesteps,
             images: plan.images,
             task_uuid: plan.task_uuid.clone(),
+            address: plan.address.map(|address| address.to_string()),
             traceparent: kinitro_chassis::current_traceparent().unwrap_or_default(),
         }
     }
 
     /// The error says what is wrong with it.
     pub(crate) fn plan(self) -> Result<Plan, String> {
-        let Self { env_id, seed, endpoint, max_timesteps, images, task_uuid, .. } = self;
+        let Self { env_id, seed, endpoint, address, max_timesteps, images, task_uuid, .. } = self;
         let env_id = env_id.parse().map_err(|error| format!("{error}"))?;
-        Ok(Plan { env_id, seed, endpoint, max_timesteps, images, task_uuid })
+        let address =
+            address.map(|address| address.parse()).transpose().map_err(|error| format!("address: {error}"))?;
+        Ok(Plan { env_id, seed, endpoint, address, max_timesteps, images, task_uuid })
     }
 }
 

@@ -9,6 +9,7 @@ mod heartbeat;
 mod result;
 
 use std::{
+    net::SocketAddr,
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering},
@@ -31,11 +32,13 @@ pub(crate) use drain::{Drained, FAREWELL};
 use crate::{
     engine::Engine,
     episode::{Plan, Report},
-    family::{Ended, Family, Playing, Slot},
+    family::{Ended, Family, Slot},
     lease::Leases,
     miners::{Miners, Seat},
     network::Network,
     scheduling::{BackOff, CALL_TIMEOUT, LONGEST_WAIT, Scheduling, within},
+    servers::{Found, Servers},
+    telemetry,
 };
 use result::result;
 
@@ -61,6 +64,7 @@ pub(crate) struct Leasing {
     pub(crate) executor_id: ExecutorId,
     pub(crate) leases: Arc<Leases>,
     pub(crate) miners: Arc<Miners>,
+    pub(crate) servers: Servers,
     pub(crate) network: Arc<Network>,
     pub(crate) results: mpsc::Sender<TaskResult>,
     pub(crate) batch_size: u32,
@@ -78,7 +82,16 @@ pub(crate) struct Leasing {
 /// What an episode holds while it is in flight.
 struct Place {
     _slot: Slot,
-    _seat: Seat,
+    seat: Seat,
+}
+
+/// What became of a leased task.
+enum Outcome {
+    Played(Report),
+    /// Its lease is handed back with those of others, or was lost.
+    Stopped,
+    /// It did not begin, and this is why.
+    NoPlace(&'static str),
 }
 
 impl Leasing {
@@ -168,10 +181,10 @@ impl Leasing {
         let lease = Lease { task_uuid: task.task_uuid.clone(), attempt: task.attempt };
         let known = |env_id: &EnvId| family.limit(env_id).is_some();
         let env_id = task.env_id.parse().ok().filter(known);
-        let place = self.miners.try_enter(task.miner_uid, &task.miner_endpoint).zip(family.slots.try_take());
+        let place = self.miners.try_enter(task.miner_uid).zip(family.slots.try_take());
         // From here on it is kept alive, also while it is handed back.
         let stop = self.leases.take(&task);
-        let Some((_seat, _slot)) = place else {
+        let Some((seat, _slot)) = place else {
             tracing::debug!(task_uuid = task.task_uuid, miner_uid = task.miner_uid, "no place for a task");
             return Some(lease);
         };
@@ -183,53 +196,43 @@ impl Leasing {
             env_id = task.env_id
         );
         continue_trace(&task.traceparent, &span);
-        let begun = match env_id {
-            Some(env_id) => {
-                let Some(playing) = span.in_scope(|| family.begin(&self.plan(env_id, &task))) else {
-                    tracing::info!(
-                        task_uuid = task.task_uuid,
-                        "the simulation process is gone, so a task did not begin"
-                    );
-                    return Some(lease);
-                };
-                Ok(playing)
-            }
-            None => {
-                let evidence = format!("this executor was given `{}`, which it does not play", task.env_id);
-                Err(Report::fault(Cause::Executor, evidence))
-            }
-        };
-        let played = self.clone().played(begun, task.miner_endpoint, lease, Place { _slot, _seat }, stop);
+        let place = Place { _slot, seat };
+        let played = self.clone().played(family.clone(), env_id, task, lease, place, stop);
         self.engine.running.spawn(played.instrument(span));
         None
     }
 
-    /// Sees a leased task through that was begun, or of which the end is known already, and hands its result in.
+    /// Sees a leased task through and hands its result in, or the lease when it cannot be played now.
     async fn played(
         self: Arc<Self>,
-        begun: Result<Playing, Report>,
-        endpoint: String,
+        family: Arc<Family>,
+        env_id: Option<EnvId>,
+        task: Task,
         lease: Lease,
-        _place: Place,
+        mut place: Place,
         stop: CancellationToken,
     ) {
         let _left_to_expire = LeftToExpire { leases: &self.leases, lease: &lease };
-        let (report, beacon_reached) = match begun {
-            Ok(playing) => {
-                let mut visit = self.network.visit();
-                let reached = || {
-                    visit.reached();
-                    self.leases.reached(&lease);
-                };
-                match playing.ended(reached, &stop, &self.engine.abort).await {
-                    Ended::Played(report) if report.cause == Cause::PolicyUnreachable => {
-                        (report, self.network.unreached(&endpoint).await)
-                    }
-                    Ended::Played(report) => (report, None),
-                    Ended::Stopped => return,
+        let report = match env_id {
+            Some(env_id) => match self.play(&family, env_id, &task, &lease, &mut place, &stop).await {
+                Outcome::Played(report) => report,
+                Outcome::Stopped => return,
+                Outcome::NoPlace(why) => {
+                    tracing::debug!(why, "a task did not begin");
+                    // Freed first: what is leased in its place may begin.
+                    drop(place);
+                    self.hand_back(vec![lease.clone()]).await;
+                    return;
                 }
+            },
+            None => {
+                let evidence = format!("this executor was given `{}`, which it does not play", task.env_id);
+                Report::fault(Cause::Executor, evidence)
             }
-            Err(report) => (report, None),
+        };
+        let beacon_reached = match report.cause {
+            Cause::PolicyUnreachable => self.network.unreached(&task.miner_endpoint).await,
+            _ => None,
         };
         tracing::info!(cause = %report.cause, timesteps = report.timesteps, evidence = report.evidence, "episode ended");
         self.leases.finish(&lease);
@@ -240,11 +243,57 @@ impl Leasing {
         }
     }
 
-    fn plan(&self, env_id: EnvId, task: &Task) -> Plan {
+    /// Finds out where the endpoint leads, takes a place there and plays.
+    async fn play(
+        &self,
+        family: &Family,
+        env_id: EnvId,
+        task: &Task,
+        lease: &Lease,
+        place: &mut Place,
+        stop: &CancellationToken,
+    ) -> Outcome {
+        let found = tokio::select! {
+            found = self.servers.find(&task.miner_endpoint) => found,
+            () = stop.cancelled() => return Outcome::Stopped,
+            () = self.engine.abort.cancelled() => return Outcome::Stopped,
+        };
+        let Found { server, address } = match found {
+            Ok(found) => found,
+            Err(fault) => {
+                let report = Report::fault(fault.cause(), fault.evidence().to_owned());
+                telemetry::episode(&env_id, &report);
+                return Outcome::Played(report);
+            }
+        };
+        if !place.seat.at(server) {
+            return Outcome::NoPlace("its policy server has as many episodes as it may");
+        }
+        let Some(playing) = family.begin(&self.plan(env_id, task, address)) else {
+            return Outcome::NoPlace("the simulation process is gone");
+        };
+        let mut visit = self.network.visit();
+        let reached = || {
+            visit.reached();
+            self.leases.reached(lease);
+        };
+        match playing.ended(reached, stop, &self.engine.abort).await {
+            Ended::Played(report) => {
+                if report.cause == Cause::PolicyUnreachable {
+                    self.servers.doubt(&task.miner_endpoint);
+                }
+                Outcome::Played(report)
+            }
+            Ended::Stopped => Outcome::Stopped,
+        }
+    }
+
+    fn plan(&self, env_id: EnvId, task: &Task, address: SocketAddr) -> Plan {
         Plan {
             env_id,
             seed: u64::from(task.seed),
             endpoint: task.miner_endpoint.clone(),
+            address: Some(address),
             max_timesteps: self.max_timesteps,
             images: self.images,
             task_uuid: task.task_uuid.clone(),
