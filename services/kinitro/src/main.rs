@@ -9,9 +9,11 @@ mod db;
 mod demo;
 mod effective;
 mod env;
+mod follow;
 mod health;
 mod mesh;
 mod miner;
+mod operate;
 mod policy;
 mod samples;
 mod score;
@@ -65,6 +67,8 @@ async fn run(cli: Cli) -> Result<()> {
             | Command::Score { .. }
             | Command::Crypto { .. }
             | Command::Miner { .. }
+            | Command::Cycle { .. }
+            | Command::DeadLetters { .. }
             | Command::FamilyWorker
     );
     let level = cli.log_level.or_else(|| log_level(&cli.command));
@@ -84,6 +88,8 @@ async fn run(cli: Cli) -> Result<()> {
         Command::Crypto { action } => crypto::run(action).await,
         Command::Miner { action } => miner::run(action).await,
         Command::Db { action } => db::run(action).await,
+        Command::Cycle { action } => operate::cycle(action).await,
+        Command::DeadLetters { action } => operate::dead_letters(action).await,
         Command::Policy { action: PolicyAction::Serve { kind, host, port, latency_ms, chunk } } => {
             let options = ServeOptions { kind, latency: Duration::from_millis(latency_ms), chunk };
             serve_policy(options, SocketAddr::new(host, port)).await

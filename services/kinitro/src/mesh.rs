@@ -15,7 +15,10 @@ use kinitro_stores::{DataDir, Postgres, Redis};
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, task::JoinHandle};
 
-use crate::settings::{Settings, with};
+use crate::{
+    samples::Samples,
+    settings::{Settings, with},
+};
 
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 /// What a service may take to finish; execution takes `drain_seconds` of it (20 by default) for running episodes.
@@ -26,7 +29,7 @@ const EXECUTION_PORT: u16 = 50053;
 const SCORING_PORT: u16 = 50054;
 
 /// What to run. Flags are fields of the services' configurations; file and environment apply below them.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Plan {
     /// Where the private stores keep their data; one mesh at a time.
     pub data_dir: PathBuf,
@@ -50,6 +53,8 @@ pub struct Plan {
     pub execution_flags: Option<Value>,
     /// Flags of the development chain and its port; absent when ingestion's network is a real chain.
     pub devchain: Option<(Value, u16)>,
+    /// Sample miners, whose policies are served and committed on the development chain before the first cycle can start.
+    pub samples: Option<Samples>,
     /// Prefer the well-known ports of the services to free ones.
     pub well_known_ports: bool,
 }
@@ -191,6 +196,11 @@ impl Mesh {
         let config = settings.scoring(with(plan.scoring_flags, json!({ "database_url": database_url })))?;
         let supervisor = self.begin("scoring", url_of(&scoring)?, &sender);
         kinitro_scoring::start(config, scoring, &supervisor).await?;
+
+        if let (Some(samples), Some(chain)) = (&plan.samples, self.url("devchain")) {
+            let ingestion = urls["ingestion_url"].as_str().unwrap_or_default();
+            samples.join(chain, ingestion).await?;
+        }
 
         let fields = json!({
             "database_url": database_url,

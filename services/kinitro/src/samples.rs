@@ -1,18 +1,57 @@
 //! Sample miners: a key on the development chain and a sample policy each, the better ones first on the chain. A validator is there, too.
 
-use anyhow::{Context as _, Result};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, ensure};
 use kinitro_chain::{ChainClient, Signer, Wait, write_commitment};
+use kinitro_chassis::connect_lazy;
+use kinitro_proto::ingestion::v1::{ListMinersRequest, ingestion_service_client::IngestionServiceClient};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::policy::{self, Kind, ServeOptions};
 
+const POLL: Duration = Duration::from_millis(250);
+/// Generous: a development chain makes a block every few seconds.
+const READ_LIMIT: Duration = Duration::from_secs(180);
+
 /// A sample miner; its place in the list is its uid.
 pub struct SampleMiner {
     pub name: &'static str,
     kind: Kind,
     signer: Signer,
+}
+
+/// The samples of `kinitro up`: served until `stop` is cancelled.
+pub struct Samples {
+    pub miners: Vec<SampleMiner>,
+    pub netuid: u16,
+    pub stop: CancellationToken,
+}
+
+impl Samples {
+    /// Serves and commits their policies; returns when ingestion has read that all of them can be evaluated.
+    pub async fn join(&self, chain_url: &str, ingestion_url: &str) -> Result<()> {
+        serve_and_commit(&self.miners, chain_url, self.netuid, &self.stop).await?;
+        let mut ingestion = IngestionServiceClient::new(connect_lazy(ingestion_url)?);
+        let deadline = Instant::now() + READ_LIMIT;
+        loop {
+            let answer = ingestion.list_miners(ListMinersRequest {}).await;
+            let listed = answer.as_ref().map(|list| list.get_ref().miners.as_slice()).unwrap_or_default();
+            let active = |sample: &&SampleMiner| {
+                let hotkey = sample.signer.hotkey().to_string();
+                listed.iter().any(|miner| miner.hotkey == hotkey && miner.status == "active")
+            };
+            let (found, all) = (self.miners.iter().filter(active).count(), self.miners.len());
+            if found == all {
+                return Ok(());
+            }
+            let error = answer.err().map_or_else(String::new, |status| format!(": {status}"));
+            ensure!(Instant::now() < deadline, "only {found} of {all} samples are active after {READ_LIMIT:?}{error}");
+            tokio::time::sleep(POLL).await;
+        }
+    }
 }
 
 /// All of them, with development keys.
@@ -53,7 +92,7 @@ pub async fn serve_and_commit(
 async fn serve(kind: Kind, stop: CancellationToken) -> Result<String> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let url = format!("http://{}", listener.local_addr()?);
-    let options = ServeOptions { kind, latency: std::time::Duration::ZERO, chunk: 1 };
+    let options = ServeOptions { kind, latency: Duration::ZERO, chunk: 1 };
     tokio::spawn(async move {
         if let Err(error) = policy::serve(options, listener, stop).await {
             tracing::error!(%error, ?kind, "a sample policy stopped");

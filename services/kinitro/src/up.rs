@@ -9,14 +9,17 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail};
+use kinitro_chassis::connect_lazy;
+use kinitro_proto::scheduling::v1::scheduling_service_client::SchedulingServiceClient;
 use serde_json::{Value, json};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     cli::UpArgs,
+    follow,
     mesh::{Mesh, Plan},
-    samples::{self, SampleMiner},
+    samples::{self, SampleMiner, Samples},
     settings::Settings,
 };
 
@@ -37,7 +40,12 @@ pub async fn run(args: UpArgs, settings: Settings) -> Result<()> {
     let miners = if args.samples { samples::sample_miners()? } else { Vec::new() };
     let netuid = settings.devchain(Value::Null)?.netuid;
     let netuid = args.netuid.unwrap_or(netuid);
-    let plan = plan(args, data_dir.clone(), settings, &miners)?;
+    let mut plan = plan(args, data_dir.clone(), settings, &miners)?;
+    let policies = CancellationToken::new();
+    if !miners.is_empty() {
+        eprintln!("starting; sample miners commit their policies before the first cycle");
+        plan.samples = Some(Samples { miners, netuid, stop: policies.clone() });
+    }
     let key_file = data_dir.join("api-key");
     let authenticated = plan.gateway_flags.get("no_auth").is_none();
 
@@ -46,17 +54,16 @@ pub async fn run(args: UpArgs, settings: Settings) -> Result<()> {
         _ = terminate.recv() => bail!("stopped while starting"),
         _ = interrupt.recv() => bail!("stopped while starting"),
     };
-    let policies = CancellationToken::new();
-    if let Some(chain) = mesh.url("devchain").filter(|_| !miners.is_empty()) {
-        samples::serve_and_commit(&miners, chain, netuid, &policies).await?;
-    }
     print_screen(&mesh, &data_dir, authenticated.then_some(key_file.as_path()));
 
+    let scheduling = SchedulingServiceClient::new(connect_lazy(mesh.url("scheduling").unwrap_or_default())?);
+    let following = tokio::spawn(follow::follow(scheduling));
     let failure = tokio::select! {
         failure = mesh.failure() => Some(failure),
         _ = terminate.recv() => None,
         _ = interrupt.recv() => None,
     };
+    following.abort();
     match &failure {
         Some(failure) => eprintln!("stopping everything, because {failure}"),
         None => eprintln!("stopping; press Ctrl-C again to stop at once"),
@@ -132,6 +139,7 @@ fn plan(args: UpArgs, data_dir: PathBuf, settings: Settings, miners: &[SampleMin
         redis_url: args.redis_url,
         data_dir,
         settings,
+        samples: None,
         well_known_ports: true,
     })
 }

@@ -10,7 +10,7 @@ use nix::sys::signal::Signal;
 use serde_json::json;
 use support::{
     ALONE, client, eventually,
-    up::{Up, all_gone, body, folder, kinitro},
+    up::{STDERR, Up, all_gone, body, folder, kinitro},
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -125,6 +125,34 @@ async fn an_up_that_ends_while_it_starts_leaves_nothing_behind() {
     // The half-made data directory is none that the next one trips over.
     let mut up = Up::start(folder.path(), &["--no-executor"]).await;
     assert!(!up.urls.contains_key("execution"));
+    up.signal(Signal::SIGINT);
+    assert_eq!(up.ended().await.code(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_samples_are_in_the_first_cycle_and_the_screen_shows_what_goes_on() {
+    let _alone = ALONE.lock().await;
+    let folder = folder();
+    let mut up = Up::start(folder.path(), &["--samples", "--eval-interval", "3600", "--episodes-per-env", "1"]).await;
+    let gateway = up.url("gateway").to_owned();
+    let cycle = eventually("the first cycle ends by itself", || async {
+        let status = body(&format!("{gateway}/v1/status")).await;
+        let cycle = status["last_completed_cycle"].clone();
+        if cycle.is_null() { Err(status.to_string()) } else { Ok(cycle) }
+    })
+    .await;
+    assert_eq!((&cycle["id"], &cycle["n_miners"]), (&json!(1), &json!(4)), "{cycle}");
+    let stats = body(&format!("{gateway}/v1/tasks/stats/?cycle_id=1&verbose=1")).await;
+    assert_eq!((&stats["total_tasks"], &stats["completed_tasks"]), (&json!(12), &json!(12)), "{stats}");
+    eventually("the screen tells the story of the cycle", || async {
+        let screen = fs::read_to_string(folder.path().join(STDERR)).unwrap();
+        let told = ["cycle 1 started: 4 miners", "of 12 episodes", "cycle 1 completed", "the next cycle starts in"];
+        match told.into_iter().find(|words| !screen.contains(words)) {
+            Some(missing) => Err(format!("{missing:?} is not in {screen}")),
+            None => Ok(()),
+        }
+    })
+    .await;
     up.signal(Signal::SIGINT);
     assert_eq!(up.ended().await.code(), Some(0));
 }

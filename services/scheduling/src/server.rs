@@ -99,7 +99,7 @@ async fn check_postgres(pool: PgPool) -> Result<(), String> {
     // What the last migration added.
     let migrated = sqlx::query_scalar!(
         r#"SELECT EXISTS (SELECT 1 FROM pg_attribute
-                           WHERE attrelid = to_regclass('scheduling.tasks') AND attname = 'first_leased_at') AS "there!""#
+                           WHERE attrelid = to_regclass('scheduling.evaluated_miners') AND attname = 'last_env_ids') AS "there!""#
     )
     .fetch_one(&pool)
     .await

@@ -101,8 +101,8 @@ impl SchedulingService for Scheduling {
         Ok(Response::new(self.cycles.tasks.requeue_dead_letters(request.into_inner()).await?))
     }
 
-    async fn get_task_stats(&self, _: Request<GetTaskStatsRequest>) -> Answer<TaskStats> {
-        Ok(Response::new(self.cycles.tasks.stats().await?))
+    async fn get_task_stats(&self, request: Request<GetTaskStatsRequest>) -> Answer<TaskStats> {
+        Ok(Response::new(self.cycles.tasks.stats(request.into_inner()).await?))
     }
 
     async fn get_status(&self, _: Request<GetStatusRequest>) -> Answer<Status> {

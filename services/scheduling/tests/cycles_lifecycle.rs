@@ -317,7 +317,29 @@ async fn the_events_of_a_cycle_are_published() {
         });
     }
     assert_eq!(seen, ["cycle_started", "cycle_closed", "weights_published"]);
-    let stats = replica.client.get_task_stats(GetTaskStatsRequest {}).await.unwrap().into_inner();
+    let stats = replica.client.get_task_stats(GetTaskStatsRequest::default()).await.unwrap().into_inner();
     assert_eq!((stats.total_tasks, stats.completed_tasks), (2, 2));
+    replica.drain().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_stats_of_an_earlier_cycle_are_asked_for_by_its_id() {
+    let deployment = Deployment::new(1).await;
+    let mut replica = deployment.start().await;
+    let first = replica.start_cycle().await.unwrap();
+    replica.play(success, 2).await;
+    replica.wait_for(first.id, "completed").await;
+    let second = replica.start_cycle().await.unwrap();
+    for (asked, completed) in [(None, 0), (Some(second.id), 0), (Some(first.id), 2)] {
+        let request = GetTaskStatsRequest { cycle_id: asked };
+        let stats = replica.client.get_task_stats(request).await.unwrap().into_inner();
+        assert_eq!((stats.total_tasks, stats.completed_tasks), (2, completed), "{asked:?}");
+        assert_eq!(stats.current_cycle_id, Some(second.id), "{asked:?}");
+    }
+    for absent in [second.id + 1, 0, u64::MAX] {
+        let request = GetTaskStatsRequest { cycle_id: Some(absent) };
+        let refusal = replica.client.get_task_stats(request).await.unwrap_err();
+        assert_eq!((refusal.code(), reason(&refusal).as_str()), (Code::NotFound, "CYCLE_NOT_FOUND"));
+    }
     replica.drain().await;
 }

@@ -9,7 +9,7 @@ use std::{sync::atomic::Ordering, time::Duration};
 use cycles_support::{Deployment, Replica, failure, neighbours::HOTKEYS, reason, success};
 use kinitro_proto::scheduling::v1::{
     CancelCycleRequest, Cycle, GetEvaluationMetricsRequest, GetStatusRequest, ListEnvironmentsRequest,
-    ListMinersRequest, Task, TaskResult,
+    ListMinersRequest, Miner, Task, TaskResult,
 };
 use kinitro_scheduling::Config;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -393,6 +393,8 @@ async fn the_public_views_add_up_over_cycles_and_hide_sealed_endpoints() {
         let cycle = replica.start_cycle().await.unwrap();
         replica.play(verdict, 4).await;
         replica.wait_for(cycle.id, "completed").await;
+        let miners = replica.client.list_miners(ListMinersRequest {}).await.unwrap().into_inner().miners;
+        assert_eq!(miners[1].avg_success_rate, if cycle.id == 1 { 1.0 } else { 0.0 }, "of the last cycle");
     }
     let miners = replica.client.list_miners(ListMinersRequest {}).await.unwrap().into_inner().miners;
     assert_eq!(miners[0].endpoint.as_deref(), Some("http://policy-0.example"));
@@ -401,6 +403,10 @@ async fn the_public_views_add_up_over_cycles_and_hide_sealed_endpoints() {
     let second = replica.cycle(None).await.unwrap();
     let evaluated: Vec<_> = miners.iter().map(|miner| (miner.hotkey.as_str(), miner.last_evaluated)).collect();
     assert_eq!(evaluated, [(HOTKEYS[0], second.completed_at), (HOTKEYS[1], second.completed_at), (HOTKEYS[2], None)]);
+    let found =
+        |miner: &Miner| (miner.last_evaluated_block, miner.avg_success_rate, miner.environments_evaluated.clone());
+    assert_eq!(found(&miners[0]), (Some(4711), 0.0, vec!["metaworld/push-v3".to_owned()]));
+    assert_eq!(found(&miners[2]), (None, 0.0, Vec::new()));
 
     let list = replica.client.list_environments(ListEnvironmentsRequest {}).await.unwrap().into_inner();
     let push = &list.environments[0];

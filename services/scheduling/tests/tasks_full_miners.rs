@@ -48,7 +48,7 @@ async fn the_tasks_of_full_miners_wait_unspent_and_unwritten_and_come_first_late
     assert_eq!((others.len(), uids(&others)), (30, BTreeSet::from([0, 2])));
     assert_eq!((leases_of(&world, 1).await, leases_of(&world, 3).await), before);
     assert_eq!(world.tasks.reconcile().await.unwrap(), 0, "nothing is missing");
-    let stats = world.tasks.stats().await.unwrap();
+    let stats = world.tasks.stats(Default::default()).await.unwrap();
     assert_eq!((stats.pending_tasks, stats.assigned_tasks, stats.queue_depth, stats.queue_leased), (30, 30, 30, 30));
 
     // Without the filter they come, with their first attempt, each miner in the order of its episodes.

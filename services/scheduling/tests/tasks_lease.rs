@@ -26,7 +26,7 @@ async fn a_lease_tells_all_about_the_episode() {
     assert_eq!((&*task.env_id, task.seed), ("metaworld/reach-v3", u32::MAX));
     assert_eq!((&*task.status, &*task.traceparent), ("assigned", "trace"));
     assert!(task.created_at.as_ref().unwrap().seconds > 1_700_000_000);
-    let stats = world.tasks.stats().await.unwrap();
+    let stats = world.tasks.stats(Default::default()).await.unwrap();
     assert_eq!((stats.total_tasks, stats.pending_tasks, stats.assigned_tasks), (2, 1, 1));
     assert_eq!((stats.queue_depth, stats.queue_leased), (1, 1));
     assert_eq!((stats.active_executors, stats.current_cycle_id), (vec!["executor-1".to_owned()], Some(cycle.0)));

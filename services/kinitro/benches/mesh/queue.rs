@@ -200,7 +200,7 @@ impl Queue<'_> {
         let begun = Instant::now();
         let cycle = self.scheduling.start_cycle(StartCycleRequest { episodes_per_env: EPISODES, env_ids }).await?;
         let (cycle, seconds) = (cycle.into_inner(), begun.elapsed().as_secs_f64());
-        let stats = self.scheduling.get_task_stats(GetTaskStatsRequest {}).await?.into_inner();
+        let stats = self.scheduling.get_task_stats(GetTaskStatsRequest::default()).await?.into_inner();
         ensure!(cycle.tasks_pending == TASKS, "the new cycle has {} tasks", cycle.tasks_pending);
         ensure!(stats.queue_depth == TASKS, "the queue has {} tasks", stats.queue_depth);
         Ok((cycle, seconds))

@@ -29,7 +29,11 @@ pub use services::{ExecutionArgs, GatewayArgs, IngestionArgs, SchedulingArgs, Sc
 pub use up::{DemoArgs, UpArgs};
 pub use validate::ValidateArgs;
 
-use crate::{env::EnvAction, score::ScoreAction};
+use crate::{
+    env::EnvAction,
+    operate::{CycleAction, DeadLettersAction},
+    score::ScoreAction,
+};
 
 /// Evaluates robot policies for a Bittensor subnet.
 #[derive(Debug, Parser)]
@@ -92,6 +96,18 @@ pub enum Command {
         /// What to do with it.
         #[command(subcommand)]
         action: DbAction,
+    },
+    /// Evaluation cycles: start one, look at it, end it.
+    Cycle {
+        /// What to do.
+        #[command(subcommand)]
+        action: CycleAction,
+    },
+    /// Tasks that used all their attempts.
+    DeadLetters {
+        /// What to do.
+        #[command(subcommand)]
+        action: DeadLettersAction,
     },
     /// What miners do: commit a policy on the chain, and see what is committed.
     Miner {

@@ -113,13 +113,13 @@ fn numbers_that_are_none_are_refused() {
         let quoted = submit(house, &[result(&task, &members(r#""NaN""#))]).await;
         assert_snapshot!(about(&task, &quoted), @r#"
         400 application/problem+json no-store
-        {"type":"urn:kinitro:problem:invalid-value","title":"Invalid value","status":400,"detail":"invalid type: string \"NaN\", expected a number at line 1 column 138",
+        {"type":"urn:kinitro:problem:invalid-value","title":"Invalid value","status":400,"detail":"\"NaN\" is not a finite number",
         "field":"results[0].total_reward","request_id":"r-1"}
         "#);
         let endless = submit(house, &[result(&task, &members(r#""Infinity""#))]).await;
         assert_snapshot!(about(&task, &endless), @r#"
         400 application/problem+json no-store
-        {"type":"urn:kinitro:problem:invalid-value","title":"Invalid value","status":400,"detail":"invalid type: string \"Infinity\", expected a number at line 1 column 143",
+        {"type":"urn:kinitro:problem:invalid-value","title":"Invalid value","status":400,"detail":"\"Infinity\" is not a finite number",
         "field":"results[0].total_reward","request_id":"r-1"}
         "#);
         let overflow = submit(house, &[result(&task, &members("1e999"))]).await;

@@ -222,40 +222,55 @@ fn miners_are_listed_with_what_the_public_may_see() {
     200 application/json no-cache
     {"miners":[{"uid":0,"hotkey":"5HYntZzaUZoZG4NdeZcAwt7wH3TfGZzWp6xp9sy2rP3nHbic","endpoint":null,
     "last_evaluated":null,"status":"uncommitted","status_reason":"nothing is committed on the chain",
-    "repo":"","revision":"","endpoint_encrypted":false,"first_commit_block":0,"last_faults":{}},
+    "repo":"","revision":"","endpoint_encrypted":false,"first_commit_block":0,"last_faults":{},
+    "last_evaluated_block":null,"avg_success_rate":0.0,"environments_evaluated":[]},
     {"uid":1,"hotkey":"5FKktvQ9adM6LDucqE4LKnhmc8iQT1w1G5UogB31WNScPbYZ","endpoint":null,"last_evaluated":null,
     "status":"uncommitted","status_reason":"nothing is committed on the chain","repo":"","revision":"",
-    "endpoint_encrypted":false,"first_commit_block":0,"last_faults":{}},
+    "endpoint_encrypted":false,"first_commit_block":0,"last_faults":{},
+    "last_evaluated_block":null,"avg_success_rate":0.0,"environments_evaluated":[]},
     {"uid":2,"hotkey":"5GKoVmHo6SNP6ESHudCa7mBkf6sj7iwQHi3BiGcmYLdf3kq3","endpoint":"http://policy-2.example:9002",
     "last_evaluated":"<time>","status":"active","status_reason":null,"repo":"miner/two","revision":"v1",
-    "endpoint_encrypted":false,"first_commit_block":8,"last_faults":{}},
+    "endpoint_encrypted":false,"first_commit_block":8,"last_faults":{},
+    "last_evaluated_block":12,"avg_success_rate":0.25,"environments_evaluated":["metaworld/push-v3",
+    "metaworld/drawer-close-v3"]},
     {"uid":3,"hotkey":"5E7UZKaPNf5qCjXbfWCqczv6Gv2WwkvyNRdRbU9gKozki3VN","endpoint":null,"last_evaluated":null,
     "status":"uncommitted","status_reason":"nothing is committed on the chain","repo":"","revision":"",
-    "endpoint_encrypted":false,"first_commit_block":0,"last_faults":{}},
+    "endpoint_encrypted":false,"first_commit_block":0,"last_faults":{},
+    "last_evaluated_block":null,"avg_success_rate":0.0,"environments_evaluated":[]},
     {"uid":4,"hotkey":"5GbrBqvC9YDikjjcfJ5AmSUiNAhS6QFDvyAX8k11WqZbzXbs","endpoint":null,"last_evaluated":null,
     "status":"uncommitted","status_reason":"nothing is committed on the chain","repo":"","revision":"",
-    "endpoint_encrypted":false,"first_commit_block":0,"last_faults":{}},
+    "endpoint_encrypted":false,"first_commit_block":0,"last_faults":{},
+    "last_evaluated_block":null,"avg_success_rate":0.0,"environments_evaluated":[]},
     {"uid":5,"hotkey":"5F7StWZp8URuu6K8RPf6AzMsy5Bko1pCNTZxKSDiYEa4wSk8","endpoint":null,"last_evaluated":null,
     "status":"uncommitted","status_reason":"nothing is committed on the chain","repo":"","revision":"",
-    "endpoint_encrypted":false,"first_commit_block":0,"last_faults":{}},
+    "endpoint_encrypted":false,"first_commit_block":0,"last_faults":{},
+    "last_evaluated_block":null,"avg_success_rate":0.0,"environments_evaluated":[]},
     {"uid":6,"hotkey":"5HMpyi6Dc8CfCJkjQNkCf1U67b12HpbuDvSZh9D4rLvbc771","endpoint":null,"last_evaluated":null,
     "status":"uncommitted","status_reason":"nothing is committed on the chain","repo":"","revision":"",
-    "endpoint_encrypted":false,"first_commit_block":0,"last_faults":{}},
+    "endpoint_encrypted":false,"first_commit_block":0,"last_faults":{},
+    "last_evaluated_block":null,"avg_success_rate":0.0,"environments_evaluated":[]},
     {"uid":7,"hotkey":"5Gxw8iM8gqLvVempYMGn2nuLymLvdKuyFwWSUtnAznu4XJGC","endpoint":null,"last_evaluated":null,
     "status":"uncommitted","status_reason":"nothing is committed on the chain","repo":"","revision":"",
-    "endpoint_encrypted":false,"first_commit_block":0,"last_faults":{}},
+    "endpoint_encrypted":false,"first_commit_block":0,"last_faults":{},
+    "last_evaluated_block":null,"avg_success_rate":0.0,"environments_evaluated":[]},
     {"uid":8,"hotkey":"5ERgRrRYHdy3GJ2hBQuiDuj6ECPoYcV7hAD2UoqCXiz3iJLX","endpoint":null,"last_evaluated":null,
     "status":"invalid","status_reason":"the sealed endpoint does not open with this key: it was sealed for another one, or damaged",
-    "repo":"miner/eight","revision":"v1","endpoint_encrypted":true,"first_commit_block":0,"last_faults":{}},
+    "repo":"miner/eight","revision":"v1","endpoint_encrypted":true,"first_commit_block":0,"last_faults":{},
+    "last_evaluated_block":null,"avg_success_rate":0.0,"environments_evaluated":[]},
     {"uid":9,"hotkey":"5FviZYPr5oVs9fge1aKcTUdSzbxB72hneySAwWwy3HnnmvYU","endpoint":null,"last_evaluated":"<time>",
     "status":"active","status_reason":null,"repo":"miner/nine","revision":"v1","endpoint_encrypted":true,
-    "first_commit_block":9,"last_faults":{}},
+    "first_commit_block":9,"last_faults":{},
+    "last_evaluated_block":12,"avg_success_rate":0.875,"environments_evaluated":["metaworld/push-v3",
+    "metaworld/drawer-close-v3"]},
     {"uid":10,"hotkey":"5F4gHdZdXNrKb7zaPRKRxkpc7p3DAxGqWN5WwBMa6kmh2Ssi","endpoint":"https://policy-10.example",
     "last_evaluated":"<time>","status":"active","status_reason":null,"repo":"miner/ten","revision":"v1",
-    "endpoint_encrypted":false,"first_commit_block":10,"last_faults":{}},
+    "endpoint_encrypted":false,"first_commit_block":10,"last_faults":{},
+    "last_evaluated_block":12,"avg_success_rate":0.75,"environments_evaluated":["metaworld/push-v3",
+    "metaworld/drawer-close-v3"]},
     {"uid":11,"hotkey":"5EnTEWpNPgJYpBXRbG6TntPjgsUAz2qcBmHeNL71sCxLSMbA","endpoint":null,"last_evaluated":null,
     "status":"invalid","status_reason":"the commitment is neither `user/repo:revision:deployment` nor JSON with `m`, `r` and one of `d`, `e` and `b`",
-    "repo":"","revision":"","endpoint_encrypted":false,"first_commit_block":0,"last_faults":{}}]}
+    "repo":"","revision":"","endpoint_encrypted":false,"first_commit_block":0,"last_faults":{},
+    "last_evaluated_block":null,"avg_success_rate":0.0,"environments_evaluated":[]}]}
     "#);
 }
 
@@ -318,6 +333,13 @@ fn task_stats_follow_the_cycle() {
     200 application/json no-cache
     {"total_tasks":24,"pending_tasks":22,"assigned_tasks":2,"completed_tasks":0,"failed_tasks":0,
     "active_executors":["executor-1"],"current_cycle_id":1,"queue_depth":22,"queue_leased":2}
+    "#);
+    let of_cycle = get("/v1/tasks/stats?cycle_id=1").json();
+    assert_eq!((&of_cycle["total_tasks"], &of_cycle["completed_tasks"]), (&24.into(), &23.into()));
+    assert_snapshot!(get("/v1/tasks/stats?cycle_id=7").shown(), @r#"
+    404 application/problem+json no-store
+    {"type":"urn:kinitro:problem:cycle-not-found","title":"Cycle not found","status":404,"detail":"there is no such cycle",
+    "request_id":"r-1"}
     "#);
     // The executor is forgotten after a minute.
     let stats = get("/v1/tasks/stats").shown().replace(r#"["executor-1"]"#, "[]");

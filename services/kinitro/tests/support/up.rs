@@ -37,6 +37,9 @@ pub fn kinitro(folder: &Path, arguments: &[&str]) -> Command {
     command
 }
 
+/// The file in the folder with everything that the newest one wrote to stderr.
+pub const STDERR: &str = "up.stderr";
+
 /// A running `kinitro up` on free ports, with its data in `.kinitro` of the folder.
 pub struct Up {
     child: Child,
@@ -76,8 +79,10 @@ impl Up {
 
     /// Starts it and returns at once.
     pub fn begin(folder: &Path, arguments: &[&str]) -> Self {
-        let fixed = ["up", "--data-dir", ".kinitro", "--port", "0", "--chain-port", "0", "--on-demand", "--no-images"];
-        let mut command = kinitro(folder, &[&fixed[..], arguments].concat());
+        let fixed = ["up", "--data-dir", ".kinitro", "--port", "0", "--chain-port", "0", "--no-images"];
+        let on_demand: &[&str] = if arguments.contains(&"--eval-interval") { &[] } else { &["--on-demand"] };
+        let mut command = kinitro(folder, &[&fixed[..], on_demand, arguments].concat());
+        command.stderr(fs::File::create(folder.join(STDERR)).unwrap());
         command.env("KINITRO_EXECUTOR_MAX_TIMESTEPS", "30").env("KINITRO_EXECUTOR_ACTION_TIMEOUT", "60");
         let child = command.stdout(Stdio::piped()).spawn().unwrap();
         Self { child, screen: String::new(), urls: BTreeMap::new() }

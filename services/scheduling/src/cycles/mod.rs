@@ -7,6 +7,7 @@ mod close;
 mod events;
 mod evidence;
 mod lost;
+mod rates;
 mod score;
 mod start;
 mod tally;

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Code, Request, Status};
 use tracing::Instrument as _;
 
-use super::{Cycles, tally::Tallied};
+use super::{Cycles, rates, tally::Tallied};
 use crate::{
     database::{CycleRow, unsigned, unsigned32},
     error::CycleError,
@@ -165,6 +165,7 @@ impl Cycles {
         )
         .execute(&mut *lock)
         .await?;
+        rates::record(&mut lock, cycle, tallies).await?;
         lock.commit().await?;
         tracing::info!(status = end.as_str(), seconds = cycle.seconds_until(cycle.closed_us), "cycle scored");
         metrics::counter!("kinitro_cycles_scored_total", "status" => end.as_str()).increment(1);

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use kinitro_domain::CycleId;
-use kinitro_proto::scheduling::v1::TaskStats;
+use kinitro_proto::scheduling::v1::{GetTaskStatsRequest, TaskStats};
 
 use super::{TaskError, Tasks, reconcile::ACTIVE};
 
@@ -71,27 +71,36 @@ impl Tasks {
         })
     }
 
-    /// Counts over the running cycle, or the newest when none runs, and who works.
+    /// Counts over the cycle that is asked for, else over the running one, or the newest when none runs; and who works.
     ///
     /// # Errors
     ///
-    /// [`TaskError::Database`], [`TaskError::Queue`].
-    pub async fn stats(&self) -> Result<TaskStats, TaskError> {
-        let newest = sqlx::query!("SELECT id, state FROM scheduling.cycles ORDER BY id DESC LIMIT 1")
+    /// [`TaskError::CycleNotFound`], [`TaskError::Database`], [`TaskError::Queue`].
+    pub async fn stats(&self, request: GetTaskStatsRequest) -> Result<TaskStats, TaskError> {
+        // An id beyond the column's range names no cycle.
+        let asked = request.cycle_id.map(|id| i64::try_from(id).unwrap_or(-1));
+        let cycle_id = sqlx::query_scalar!(
+            "SELECT id FROM scheduling.cycles WHERE $1::bigint IS NULL OR id = $1 ORDER BY id DESC LIMIT 1",
+            asked
+        )
+        .fetch_optional(&self.pool)
+        .await?;
+        let current_cycle_id = sqlx::query_scalar!("SELECT id FROM scheduling.cycles WHERE state = 'running'")
             .fetch_optional(&self.pool)
-            .await?;
-        let (progress, current_cycle_id, holders) = match newest {
-            None => (Progress::default(), None, Vec::new()),
-            Some(cycle) => {
-                let id = cycle.id.unsigned_abs();
+            .await?
+            .map(i64::unsigned_abs);
+        let (progress, holders) = match cycle_id {
+            None if asked.is_some() => return Err(TaskError::CycleNotFound),
+            None => (Progress::default(), Vec::new()),
+            Some(cycle_id) => {
                 let holders = sqlx::query_scalar!(
                     r#"SELECT DISTINCT executor_id AS "executor_id!" FROM scheduling.tasks
                         WHERE cycle_id = $1 AND state = 'assigned' AND executor_id IS NOT NULL"#,
-                    cycle.id
+                    cycle_id
                 )
                 .fetch_all(&self.pool)
                 .await?;
-                (self.progress(CycleId(id)).await?, (cycle.state == "running").then_some(id), holders)
+                (self.progress(CycleId(cycle_id.unsigned_abs())).await?, holders)
             }
         };
         let heard = self.queue.active_executors(ACTIVE).await?.into_iter().map(|active| active.executor_id.to_string());

@@ -21,6 +21,9 @@ struct Evaluated {
     episodes: u64,
     /// Cause to episodes, of the causes that lie with the policy.
     faults: BTreeMap<String, u32>,
+    block: Option<u64>,
+    success_rate: f64,
+    environments: Vec<String>,
 }
 
 impl Cycles {
@@ -29,7 +32,7 @@ impl Cycles {
         let list = self.ingestion.list().await?;
         let mut evaluated: HashMap<String, Evaluated> = sqlx::query!(
             r#"SELECT hotkey, (extract(epoch FROM last_evaluated) * 1000000)::bigint AS "last_us!",
-                      last_episodes, last_faults, repo, revision, endpoint
+                      last_episodes, last_faults, last_block, last_success_rate, last_env_ids, repo, revision, endpoint
                  FROM scheduling.evaluated_miners e
                  JOIN scheduling.cycle_miners m USING (hotkey)
                 WHERE m.cycle_id = e.last_cycle_id"#
@@ -40,7 +43,16 @@ impl Cycles {
         .map(|row| {
             let policy = [row.repo, row.revision, row.endpoint];
             let episodes = unsigned(row.last_episodes);
-            (row.hotkey, Evaluated { at: row.last_us, policy, episodes, faults: faults(&row.last_faults) })
+            let evaluated = Evaluated {
+                at: row.last_us,
+                policy,
+                episodes,
+                faults: faults(&row.last_faults),
+                block: row.last_block.map(unsigned),
+                success_rate: row.last_success_rate.unwrap_or_default(),
+                environments: row.last_env_ids,
+            };
+            (row.hotkey, evaluated)
         })
         .collect();
         let miners = list.miners.iter().map(|miner| shown(miner, evaluated.remove(&miner.hotkey))).collect();
@@ -59,18 +71,24 @@ fn shown(miner: &ingestion::Miner, evaluated: Option<Evaluated>) -> Miner {
         Some(evaluated) if miner.status_reason.is_empty() => unplayable(miner, evaluated),
         _ => Some(miner.status_reason.clone()).filter(|reason| !reason.is_empty()),
     };
+    let (success_rate, block) = evaluated.as_ref().map(|it| (it.success_rate, it.block)).unwrap_or_default();
+    let last_evaluated = evaluated.as_ref().map(|evaluated| timestamp(evaluated.at));
+    let (faults, environments) = evaluated.map(|it| (it.faults, it.environments)).unwrap_or_default();
     Miner {
         uid: miner.uid,
         hotkey: miner.hotkey.clone(),
         endpoint: public.then(|| miner.endpoint.clone()),
-        last_evaluated: evaluated.as_ref().map(|evaluated| timestamp(evaluated.at)),
+        last_evaluated,
         status: miner.status.clone(),
         status_reason: reason,
         repo: miner.repo.clone(),
         revision: miner.revision.clone(),
         endpoint_encrypted: miner.endpoint_encrypted,
         first_commit_block: miner.first_commit_block,
-        last_faults: evaluated.map(|evaluated| evaluated.faults).unwrap_or_default(),
+        last_faults: faults,
+        last_evaluated_block: block,
+        avg_success_rate: success_rate,
+        environments_evaluated: environments,
     }
 }
 
@@ -108,6 +126,9 @@ mod tests {
             policy: ["user/policy", revision, "http://169.254.169.254"].map(str::to_owned),
             episodes: 6,
             faults: faults.iter().map(|(cause, count)| ((*cause).to_owned(), *count)).collect(),
+            block: Some(7),
+            success_rate: 0.0,
+            environments: Vec::new(),
         }
     }
 
