@@ -1,5 +1,7 @@
 //! What an episode and a policy say to each other, whatever carries it.
 
+use std::time::Duration;
+
 use futures::future::{BoxFuture, FutureExt as _, ready};
 
 use crate::Fault;
@@ -11,6 +13,9 @@ pub trait Policy: Send {
 
     /// Asks for the action that answers an observation.
     fn act<'a>(&'a mut self, observation: &'a Observation) -> BoxFuture<'a, Result<Action, Fault>>;
+
+    /// How long an answer to [`Policy::reset`] and [`Policy::act`] may take from now on; the action timeout unless it was set.
+    fn set_patience(&mut self, within: Duration);
 
     /// Whether the next [`Policy::act`] looks at its observation. When not, the policy has said already what it does next: `act` answers at
     /// once, whatever it is given, and nothing need be observed, drawn or counted as an answer of the policy.
@@ -33,6 +38,10 @@ impl<P: Policy + ?Sized> Policy for Box<P> {
 
     fn act<'a>(&'a mut self, observation: &'a Observation) -> BoxFuture<'a, Result<Action, Fault>> {
         (**self).act(observation)
+    }
+
+    fn set_patience(&mut self, within: Duration) {
+        (**self).set_patience(within);
     }
 
     fn wants_observation(&self) -> bool {

@@ -1,6 +1,6 @@
 //! What went wrong in a conversation with a policy.
 
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, fmt, time::Duration};
 
 use kinitro_domain::Cause;
 
@@ -24,12 +24,13 @@ const TELLS_NOTHING: usize = 6;
 pub struct Fault {
     cause: Cause,
     evidence: String,
+    not_ready: Option<Duration>,
 }
 
 impl Fault {
     /// A fault with its evidence, which is cut to [`MAX_EVIDENCE_BYTES`] and freed of control characters.
     pub fn new(cause: Cause, evidence: impl AsRef<str>) -> Self {
-        Self { cause, evidence: printable(evidence.as_ref(), MAX_EVIDENCE_BYTES) }
+        Self { cause, evidence: printable(evidence.as_ref(), MAX_EVIDENCE_BYTES), not_ready: None }
     }
 
     /// A fault whose evidence ends with the first bytes of the answer.
@@ -43,6 +44,17 @@ impl Fault {
     /// What decided the verdict.
     pub fn cause(&self) -> Cause {
         self.cause
+    }
+
+    /// Whether the policy said that it, or what stands before it, is not ready yet, and after how long it wants to be asked again; zero when
+    /// it did not say.
+    pub fn not_ready(&self) -> Option<Duration> {
+        self.not_ready
+    }
+
+    /// The same fault, of a policy that is not ready yet and wants to be asked again after so long.
+    pub fn of_one_not_ready(self, ask_after: Duration) -> Self {
+        Self { not_ready: Some(ask_after), ..self }
     }
 
     /// What was seen, for people: at most [`MAX_EVIDENCE_BYTES`], without control characters.

@@ -7,13 +7,14 @@ use std::{
 };
 
 use kinitro_domain::{Cause, EnvId};
-use kinitro_policy::{Endpoint, Fault, Observation, Policy, Transport};
+use kinitro_policy::{Action, Endpoint, Fault, Observation, Policy, TaskConfig, Transport};
 use kinitro_sim::{Episode, EpisodeOptions, ImageQuality, Randomisation, SimError, Simulator, StepOutcome};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use crate::{
     dialogue,
     simulation::{Panicked, SimulationThreads},
+    warm_up::{Entrant, PAUSE, Share, WarmUps, attended},
 };
 
 /// What is played.
@@ -24,6 +25,8 @@ pub(crate) struct Plan {
     pub(crate) endpoint: String,
     /// Where the endpoint leads; absent when that is still to be found out.
     pub(crate) address: Option<SocketAddr>,
+    /// Whose warm-up it may use; absent for an episode on demand, which has none.
+    pub(crate) entrant: Option<Entrant>,
     pub(crate) max_timesteps: u32,
     pub(crate) images: bool,
     /// For the log: empty for an episode on demand.
@@ -81,6 +84,7 @@ pub(crate) struct Stage {
     /// process stood still.
     pub(crate) longest_open: Duration,
     pub(crate) action_timeout: Duration,
+    pub(crate) warm_ups: WarmUps,
     pub(crate) quality: ImageQuality,
     pub(crate) randomisation: Randomisation,
 }
@@ -146,9 +150,101 @@ impl Stage {
 
         let first = self.start(plan, ledger).await?;
         let task = dialogue::task_config(&plan.env_id);
+        let mut shown = Observation::default();
+        if let Some(observation) = first.observation {
+            dialogue::show(observation, &mut shown);
+        }
+        let answer = self.first_answer(&mut policy, &task, &shown, plan.entrant, ledger).await?;
+        self.steps(&mut policy, shown, answer, ledger).await
+    }
+
+    /// The answer to the first observation. Until there is one, the policy may be [waking up](crate::warm_up): then all begins again.
+    async fn first_answer(
+        &self,
+        policy: &mut impl Policy,
+        task: &TaskConfig,
+        shown: &Observation,
+        entrant: Option<Entrant>,
+        ledger: &mut Ledger,
+    ) -> Result<Action, Fault> {
+        let share = entrant.and_then(|entrant| self.warm_ups.share(entrant));
+        loop {
+            let left = share.as_ref().map(Share::left).unwrap_or_default();
+            let before = ledger.policy;
+            policy.set_patience(self.action_timeout + left);
+            let (outcome, took) = attended(self.begin(policy, task, shown, !left.is_zero(), ledger)).await;
+            policy.set_patience(self.action_timeout);
+            let fault = match outcome {
+                Ok(answer) => {
+                    if let Some(share) = share {
+                        share.answered();
+                    }
+                    return Ok(answer);
+                }
+                Err(fault) => fault,
+            };
+            let (Some(share), Some(ask_after), false) = (&share, fault.not_ready(), left.is_zero()) else {
+                return Err(fault);
+            };
+            share.begin(took);
+            let pause = ask_after.max(PAUSE);
+            if pause >= share.left() {
+                return Err(fault);
+            }
+            tracing::debug!(evidence = fault.evidence(), ?pause, "a policy is not ready yet");
+            sleep(pause).await;
+            // None of it counts as time or answers of the policy.
+            ledger.policy = before;
+            ledger.calls.clear();
+            ledger.opening += took + pause;
+        }
+    }
+
+    /// One attempt at that. While the policy may be waking up, an answer that took longer than the action timeout is none.
+    async fn begin(
+        &self,
+        policy: &mut impl Policy,
+        task: &TaskConfig,
+        shown: &Observation,
+        waking: bool,
+        ledger: &mut Ledger,
+    ) -> Result<Action, Fault> {
+        let in_time = |took: Duration, what: &str| {
+            let limit = self.action_timeout;
+            if !waking || took <= limit {
+                return Ok(());
+            }
+            let what = format!("{what} was answered after {took:?} and not within {limit:?}");
+            Err(Fault::new(Cause::ActionTimeout, what).of_one_not_ready(Duration::ZERO))
+        };
         self.reaching(ledger, policy.ensure_connected()).await?;
-        self.asked(ledger, policy.reset(&task)).await.0?;
-        self.steps(&mut policy, first, ledger).await
+        let ((begun, _), took) = attended(self.asked(ledger, policy.reset(task))).await;
+        begun?;
+        in_time(took, "the beginning of the episode")?;
+        self.reaching(ledger, policy.ensure_connected()).await?;
+        let (answer, took) = attended(self.answer(policy, shown, ledger)).await;
+        let answer = answer?;
+        in_time(took, "the first observation")?;
+        Ok(answer)
+    }
+
+    /// What the policy does next.
+    async fn answer(
+        &self,
+        policy: &mut impl Policy,
+        shown: &Observation,
+        ledger: &mut Ledger,
+    ) -> Result<Action, Fault> {
+        if !policy.wants_observation() {
+            // It said so before, and is not waited for.
+            return policy.act(shown).await;
+        }
+        // The wait for a simulation thread may have been longer than its connection lives.
+        self.reaching(ledger, policy.ensure_connected()).await?;
+        ledger.shown = true;
+        let (answer, took) = self.asked(ledger, policy.act(shown)).await;
+        ledger.calls.push(took.as_secs_f32());
+        answer
     }
 
     /// Waits until a policy is connected.
@@ -230,25 +326,14 @@ impl Stage {
         self.simulated(ledger, job).await
     }
 
-    async fn steps(&self, policy: &mut impl Policy, first: Seen, ledger: &mut Ledger) -> Result<Cause, Fault> {
-        let mut shown = Observation::default();
-        let mut seen = first;
+    async fn steps(
+        &self,
+        policy: &mut impl Policy,
+        mut shown: Observation,
+        mut answer: Action,
+        ledger: &mut Ledger,
+    ) -> Result<Cause, Fault> {
         loop {
-            if let Some(observation) = seen.observation {
-                dialogue::show(observation, &mut shown);
-            }
-            let answer = match policy.wants_observation() {
-                true => {
-                    // The wait for a simulation thread may have been longer than its connection lives.
-                    self.reaching(ledger, policy.ensure_connected()).await?;
-                    ledger.shown = true;
-                    let (answer, took) = self.asked(ledger, policy.act(&shown)).await;
-                    ledger.calls.push(took.as_secs_f32());
-                    answer?
-                }
-                // It said so before, and nobody is waited for.
-                false => policy.act(&shown).await?,
-            };
             let action = dialogue::action(&answer).map_err(|why| Fault::new(Cause::ActionShape, why))?;
             let observe = policy.wants_observation();
             let Some(mut episode) = ledger.episode.take() else {
@@ -258,7 +343,7 @@ impl Stage {
                 let stepped = step(&mut episode, &action, observe);
                 (Some(episode), stepped)
             };
-            seen = self.simulated(ledger, job).await?;
+            let seen = self.simulated(ledger, job).await?;
             ledger.timesteps += 1;
             if let Some(StepOutcome { reward, success, finished }) = seen.outcome {
                 ledger.total_reward += reward;
@@ -266,6 +351,10 @@ impl Stage {
                     return Ok(if success { Cause::Environment } else { Cause::StepLimit });
                 }
             }
+            if let Some(observation) = seen.observation {
+                dialogue::show(observation, &mut shown);
+            }
+            answer = self.answer(policy, &shown, ledger).await?;
         }
     }
 }

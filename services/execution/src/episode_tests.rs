@@ -22,6 +22,7 @@ fn stage() -> Stage {
         eval_timeout: EVAL_TIMEOUT,
         longest_open: seconds(90),
         action_timeout: seconds(30),
+        warm_ups: WarmUps::new(seconds(30)),
         quality: ImageQuality::Fast,
         randomisation: Randomisation::OFF,
     }
@@ -29,7 +30,16 @@ fn stage() -> Stage {
 
 fn plan(endpoint: String, max_timesteps: u32) -> Plan {
     let env_id = "metaworld/reach-v3".parse().unwrap();
-    Plan { env_id, seed: 1, endpoint, address: None, max_timesteps, images: false, task_uuid: String::new() }
+    Plan {
+        env_id,
+        seed: 1,
+        endpoint,
+        address: None,
+        entrant: None,
+        max_timesteps,
+        images: false,
+        task_uuid: String::new(),
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -143,4 +153,61 @@ fn only_unstable_physics_is_the_end_of_an_episode_and_not_our_fault() {
     assert_eq!(fault(Ok(Err(SimError::Finished))).cause(), Cause::Simulator);
     assert_eq!(fault(Ok(Err(SimError::RendererGone))).cause(), Cause::Renderer);
     assert_eq!(fault(Err(Panicked("index".to_owned()))).cause(), Cause::Simulator);
+}
+
+fn entrant(mut plan: Plan) -> Plan {
+    plan.entrant = Some(Entrant { cycle: 1, uid: 7 });
+    plan
+}
+
+fn resets(policy: &PolicyServer) -> usize {
+    policy.received.lock().unwrap().iter().filter(|received| received.path == "/reset").count()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_policy_that_wakes_up_is_asked_again_from_the_beginning_and_plays() {
+    for status in [502, 503, 504] {
+        let policy = PolicyServer::start(move |number, _| if number < 2 { Act::Status(status) } else { STAY }).await;
+        let report = stage().play(&entrant(plan(policy.url(), 3)), || ()).await;
+        assert_eq!((report.cause, report.timesteps), (Cause::StepLimit, 3), "{report:?}");
+        assert_eq!((resets(&policy), policy.acts(), report.calls.len()), (3, 5, 3));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_first_answer_that_loads_the_model_is_waited_for_and_asked_for_again() {
+    let limit = Duration::from_secs(3);
+    let config = TransportConfig { allow_private: true, connect_timeout: 10 * limit, action_timeout: limit };
+    let stage = Stage { transport: Transport::new(config), action_timeout: limit, ..stage() };
+    let policy = PolicyServer::start(move |number, _| if number == 0 { Act::Sleep(2 * limit) } else { STAY }).await;
+    let report = stage.play(&entrant(plan(policy.url(), 2)), || ()).await;
+    assert_eq!((report.cause, report.timesteps), (Cause::StepLimit, 2), "{report:?}");
+    assert_eq!((resets(&policy), report.calls.len()), (2, 2), "one question at a time");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_policy_that_does_not_wake_up_fails_and_is_not_waited_for_again_in_the_cycle() {
+    let stage = Stage { warm_ups: WarmUps::new(3 * PAUSE), ..stage() };
+    let policy = PolicyServer::start(|_, _| Act::Status(503)).await;
+    let report = stage.play(&entrant(plan(policy.url(), 2)), || ()).await;
+    assert_eq!(report.cause, Cause::HttpStatus, "{report:?}");
+    let asked = policy.acts();
+    assert!(asked > 1, "{asked}");
+    let report = stage.play(&entrant(plan(policy.url(), 2)), || ()).await;
+    assert_eq!((report.cause, policy.acts()), (Cause::HttpStatus, asked + 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_policy_that_was_awake_is_not_waited_for() {
+    let stage = stage();
+    let policy = PolicyServer::start(|number, _| if number == 0 { STAY } else { Act::Status(503) }).await;
+    for acts in [2, 3] {
+        let report = stage.play(&entrant(plan(policy.url(), 5)), || ()).await;
+        assert_eq!((report.cause, policy.acts()), (Cause::HttpStatus, acts), "{report:?}");
+    }
+    // Nor is one that answers something else.
+    let policy = PolicyServer::start(|_, _| Act::Status(500)).await;
+    let report =
+        stage.play(&Plan { entrant: Some(Entrant { cycle: 2, uid: 7 }), ..plan(policy.url(), 5) }, || ()).await;
+    assert_eq!((report.cause, policy.acts()), (Cause::HttpStatus, 1), "{report:?}");
 }

@@ -37,6 +37,7 @@ mod service;
 mod simulation;
 mod start;
 mod telemetry;
+mod warm_up;
 
 pub use config::{Config, ImageQuality};
 pub use error::Error;

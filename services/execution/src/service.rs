@@ -41,7 +41,16 @@ impl ExecutionService for Execution {
         Endpoint::parse(&endpoint).map_err(|fault| invalid(format!("endpoint: {}", fault.evidence())))?;
         let max_timesteps = if max_timesteps == 0 { self.max_timesteps } else { max_timesteps }.min(limit);
         let images = use_images.unwrap_or(self.images);
-        let plan = Plan { env_id, seed, endpoint, address: None, max_timesteps, images, task_uuid: String::new() };
+        let plan = Plan {
+            env_id,
+            seed,
+            endpoint,
+            address: None,
+            entrant: None,
+            max_timesteps,
+            images,
+            task_uuid: String::new(),
+        };
 
         if self.engine.stop.is_cancelled() {
             return Err(draining());

@@ -176,6 +176,7 @@ fn settings(config: &Config, family: &str) -> Settings {
         friction: randomisation.friction.to_vec(),
         damping: randomisation.damping.to_vec(),
         slots: config.slots(family),
+        warm_up: config.warm_up_seconds,
     }
 }
 

@@ -198,6 +198,7 @@ async fn each_misdeed_has_its_cause_and_harms_only_its_own_miner() {
     let variables = vec![
         ("KINITRO_EXECUTOR_ACTION_TIMEOUT", ACTION_TIMEOUT.as_secs().to_string()),
         ("KINITRO_EXECUTOR_MAX_TIMESTEPS", STEPS.to_string()),
+        ("KINITRO_EXECUTOR_WARM_UP_SECONDS", "3".to_owned()),
         ("KINITRO_SCHEDULER_MAX_ATTEMPTS", ATTEMPTS.to_string()),
     ];
     let backend =

@@ -55,6 +55,8 @@ pub struct GrpcPolicy {
     spec: &'static [ChannelSpec],
     /// How many actions were handed out.
     step: u32,
+    /// How long a reply may take.
+    patience: Duration,
     /// What the policy has said already that it does next.
     chunk: VecDeque<Action>,
     /// The frames that are sent, one after the other in the same memory.
@@ -98,6 +100,7 @@ impl GrpcTransport {
             episode_id: Uuid::new_v4(),
             spec,
             step: 0,
+            patience: self.means.config.action_timeout,
             chunk: VecDeque::new(),
             frame: BytesMut::new(),
             sound: false,
@@ -128,8 +131,7 @@ impl Means {
         Ok(Lent::new(connection))
     }
 
-    fn late(&self, what: &str) -> Fault {
-        let within = self.config.action_timeout;
+    fn late(what: &str, within: Duration) -> Fault {
         Fault::new(Cause::ActionTimeout, format!("no complete reply to {what} within {within:?}"))
     }
 }
@@ -165,6 +167,10 @@ impl Policy for GrpcPolicy {
             Ok(action)
         }
         .boxed()
+    }
+
+    fn set_patience(&mut self, within: Duration) {
+        self.patience = within;
     }
 
     fn wants_observation(&self) -> bool {
@@ -224,20 +230,19 @@ impl GrpcPolicy {
     async fn try_start(&mut self, frame: Bytes) -> Result<Bytes, Failed> {
         let connection = &self.connection.as_ref().expect("only drop takes it").connection;
         self.stream = None;
-        let allowance = connection.allowance();
+        let (allowance, patience) = (connection.allowance(), self.patience);
         let mut untouched = false;
-        let answer =
-            answer_within(self.means.config.action_timeout, Some(&allowance), || self.means.late("`start`"), async {
-                let begun = connection.begin(&self.endpoint).await.map_err(|error| {
-                    untouched = true;
-                    broken(&error)
-                })?;
-                let stream = self.stream.insert(begun);
-                let answer = stream.ask(frame).await;
-                untouched = stream.was_refused();
-                answer
-            })
-            .await;
+        let answer = answer_within(patience, Some(&allowance), || Means::late("`start`", patience), async {
+            let begun = connection.begin(&self.endpoint).await.map_err(|error| {
+                untouched = true;
+                broken(&error)
+            })?;
+            let stream = self.stream.insert(begun);
+            let answer = stream.ask(frame).await;
+            untouched = stream.was_refused();
+            answer
+        })
+        .await;
         answer.map_err(if untouched { Failed::Untouched } else { Failed::Begun })
     }
 
@@ -248,8 +253,9 @@ impl GrpcPolicy {
             return Err(Fault::new(Cause::Executor, "an action was asked for before the episode began"));
         };
         let allowance = stream.allowance();
-        let late = || self.means.late("an observation");
-        answer_within(self.means.config.action_timeout, Some(&allowance), late, stream.ask(frame)).await
+        let patience = self.patience;
+        let late = || Means::late("an observation", patience);
+        answer_within(patience, Some(&allowance), late, stream.ask(frame)).await
     }
 
     /// A fresh connection to the same addresses.

@@ -1,5 +1,7 @@
 //! What an error of HTTP/2 or a status of gRPC says about a policy. Nothing here repeats the endpoint's address.
 
+use std::time::Duration;
+
 use h2::Reason;
 use http::{HeaderMap, HeaderValue, StatusCode, header::CONTENT_TYPE};
 use kinitro_domain::Cause;
@@ -65,7 +67,11 @@ pub(super) fn check_head(status: StatusCode, headers: &HeaderMap) -> Result<(), 
         return Err(Fault::new(Cause::Redirect, format!("the stream was answered {status}; no redirect is followed")));
     }
     if status != StatusCode::OK {
-        return Err(Fault::new(Cause::HttpStatus, format!("the stream was answered {status}")));
+        let fault = Fault::new(Cause::HttpStatus, format!("the stream was answered {status}"));
+        return Err(match status.as_u16() {
+            502..=504 => fault.of_one_not_ready(Duration::ZERO),
+            _ => fault,
+        });
     }
     let value = |name: &str| headers.get(name).map(HeaderValue::as_bytes).unwrap_or_default().to_ascii_lowercase();
     let kind = value(CONTENT_TYPE.as_str());
@@ -97,11 +103,16 @@ pub(super) fn ended(trailers: &HeaderMap) -> Fault {
     let code = status.to_str().ok().and_then(|code| code.parse::<usize>().ok()).and_then(|code| CODES.get(code));
     let message = trailers.get("grpc-message").map(HeaderValue::as_bytes).unwrap_or_default();
     let message: Vec<u8> = percent_decode(message).collect();
+    let pushback = trailers.get("grpc-retry-pushback-ms").and_then(|value| value.to_str().ok()?.parse().ok());
+    let not_ready = |fault: Fault| match status.as_bytes() {
+        b"14" => fault.of_one_not_ready(Duration::from_millis(pushback.map(u32::into).unwrap_or_default())),
+        _ => fault,
+    };
     let what = format!("the stream ended with the status {}", code.unwrap_or(&"UNKNOWN (no code of gRPC)"));
     if message.is_empty() {
-        return Fault::new(Cause::HttpStatus, what);
+        return not_ready(Fault::new(Cause::HttpStatus, what));
     }
-    Fault::quoting(Cause::HttpStatus, what, &message)
+    not_ready(Fault::quoting(Cause::HttpStatus, what, &message))
 }
 
 #[cfg(test)]
@@ -117,6 +128,10 @@ mod tests {
         let fault = ended(&headers(&[("grpc-status", "14"), ("grpc-message", "no%20GPU%0A")]));
         assert_eq!(fault.cause(), Cause::HttpStatus);
         assert!(fault.evidence().contains("UNAVAILABLE") && fault.evidence().contains("no GPU\\n"), "{fault}");
+        assert_eq!(fault.not_ready(), Some(Duration::ZERO));
+        let pushed = ended(&headers(&[("grpc-status", "14"), ("grpc-retry-pushback-ms", "1500")]));
+        assert_eq!(pushed.not_ready(), Some(Duration::from_millis(1500)));
+        assert_eq!(ended(&headers(&[("grpc-status", "13")])).not_ready(), None);
         for code in ["17", "-1", "x", "99999999999999999999"] {
             let fault = ended(&headers(&[("grpc-status", code)]));
             assert_eq!(fault.cause(), Cause::HttpStatus, "{fault}");

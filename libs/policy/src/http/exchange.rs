@@ -5,7 +5,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use bytes::Bytes;
 use http::{
     HeaderValue, Method, Request, Response, StatusCode,
-    header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HOST, HeaderName, USER_AGENT},
+    header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HOST, HeaderName, RETRY_AFTER, USER_AGENT},
 };
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Body as _, Incoming};
@@ -45,7 +45,17 @@ pub(super) struct Answer {
     pub(super) status: StatusCode,
     /// The body is compressed, although that was not asked for. It is not unpacked.
     pub(super) encoded: bool,
+    /// After how long the policy wants to be asked again, when it said so in seconds.
+    pub(super) retry_after: Option<Duration>,
     pub(super) body: Vec<u8>,
+}
+
+/// What of the head of an answer is of interest.
+#[derive(Clone, Copy)]
+struct Head {
+    status: StatusCode,
+    encoded: bool,
+    retry_after: Option<Duration>,
 }
 
 impl Caller {
@@ -82,17 +92,18 @@ impl Caller {
         let mut head = None;
         let outcome = answer_within(within, Some(&allowance), late, async {
             let (connection, response) = self.send(path, request).await?;
-            let (status, _) = *head.insert(of_interest(&response));
+            let Head { status, .. } = *head.insert(of_interest(&response));
             if read_body(path, response, (!status.is_success()).then_some(error_bytes), &mut body).await? {
                 self.connection = Some(connection);
             }
             Ok(())
         })
         .await;
+        let answer = |Head { status, encoded, retry_after }: Head, body| Answer { status, encoded, retry_after, body };
         match (outcome, head) {
-            (Ok(()), Some((status, encoded))) => Ok(Answer { status, encoded, body }),
+            (Ok(()), Some(head)) => Ok(answer(head, body)),
             // The status has decided already; the rest of the body would only have been evidence.
-            (_, Some((status, encoded))) if !status.is_success() => Ok(Answer { status, encoded, body }),
+            (_, Some(head)) if !head.status.is_success() => Ok(answer(head, body)),
             (Err(fault), _) => Err(fault),
             (Ok(()), None) => Err(late()),
         }
@@ -179,9 +190,14 @@ async fn read_body(
     Ok(true)
 }
 
-fn of_interest(response: &Response<Incoming>) -> (StatusCode, bool) {
+fn of_interest(response: &Response<Incoming>) -> Head {
     let encoded = response.headers().get(CONTENT_ENCODING).is_some_and(|value| value != "identity");
-    (response.status(), encoded)
+    let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
+    Head {
+        status: response.status(),
+        encoded,
+        retry_after: retry_after.map(|seconds: u32| Duration::from_secs(seconds.into())),
+    }
 }
 
 #[cfg(test)]

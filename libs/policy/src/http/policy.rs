@@ -43,6 +43,8 @@ pub struct HttpPolicy {
     spec: &'static [ChannelSpec],
     /// The bodies of `/act`, one after the other in the same memory.
     body: BytesMut,
+    /// How long an answer may take.
+    patience: Duration,
     /// When the policy was heard last.
     heard: Instant,
     /// The last thing that happened was a good action, so the connection is fit for another episode.
@@ -103,6 +105,7 @@ impl HttpTransport {
             episode_id: Uuid::new_v4(),
             spec,
             body: BytesMut::new(),
+            patience: self.means.config.action_timeout,
             heard: Instant::now(),
             sound: false,
         }
@@ -137,6 +140,10 @@ impl Policy for HttpPolicy {
             action.map_err(|fault| self.discreet(fault))
         }
         .boxed()
+    }
+
+    fn set_patience(&mut self, within: Duration) {
+        self.patience = within;
     }
 
     fn ensure_connected(&mut self) -> BoxFuture<'_, Result<(), Fault>> {
@@ -190,13 +197,18 @@ impl HttpPolicy {
     }
 
     async fn post(&mut self, path: &'static str, body: Bytes) -> Result<Vec<u8>, Fault> {
-        let within = self.means.config.action_timeout;
-        let Answer { status, encoded, body } = self.exchange(path, Some(body), MAX_ERROR_BYTES, within).await?;
+        let within = self.patience;
+        let Answer { status, encoded, retry_after, body } =
+            self.exchange(path, Some(body), MAX_ERROR_BYTES, within).await?;
         if status.is_redirection() {
             return Err(Fault::new(Cause::Redirect, format!("{path} answered {status}; no redirect is followed")));
         }
         if !status.is_success() {
-            return Err(Fault::quoting(Cause::HttpStatus, format!("{path} answered {status}"), &body));
+            let fault = Fault::quoting(Cause::HttpStatus, format!("{path} answered {status}"), &body);
+            return Err(match status.as_u16() {
+                502..=504 => fault.of_one_not_ready(retry_after.unwrap_or_default()),
+                _ => fault,
+            });
         }
         if encoded {
             return Err(Fault::quoting(

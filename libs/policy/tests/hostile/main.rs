@@ -221,6 +221,20 @@ async fn a_status_other_than_success_is_kept_with_the_first_bytes() {
 }
 
 #[tokio::test]
+async fn a_policy_that_is_not_ready_says_so_and_when_to_ask_again() {
+    for (code, line, wait) in [
+        ("503 Service Unavailable", "Retry-After: 7\r\n", Some(7)),
+        ("502 Bad Gateway", "", Some(0)),
+        ("504 Gateway Timeout", "Retry-After: soon\r\n", Some(0)),
+        ("500 Internal Server Error", "Retry-After: 7\r\n", None),
+        ("404 Not Found", "", None),
+    ] {
+        let fault = fault("/act", Reply::Raw(status(code, line, b"no"))).await;
+        assert_eq!((fault.cause(), fault.not_ready()), (Cause::HttpStatus, wait.map(Duration::from_secs)), "{code}");
+    }
+}
+
+#[tokio::test]
 async fn an_error_page_does_not_carry_the_endpoint_into_the_evidence() {
     for path in ["/reset", "/act"] {
         let page = status("404 Not Found", "", b"nothing is deployed at 127.0.0.1");

@@ -46,6 +46,8 @@ pub struct Config {
     pub max_timesteps: u32,
     /// Seconds that a policy has for each answer.
     pub action_timeout: f64,
+    /// Seconds in which a policy that is not ready may wake up: once a miner and cycle, before its first action is answered. 0 for none.
+    pub warm_up_seconds: f64,
     /// Seconds for a connection to a policy, at the start of an episode.
     pub connect_timeout: f64,
     /// Seconds that a policy has for all its answers in an episode together, once it was reached. On our side, a single step that takes longer has hung, and
@@ -132,6 +134,7 @@ impl Default for Config {
             max_timesteps: 500,
             action_timeout: 0.5,
             connect_timeout: 5.0,
+            warm_up_seconds: 30.0,
             eval_timeout: 300.0,
             use_images: true,
             env_ids: None,
@@ -186,6 +189,9 @@ impl Config {
                 "eval_timeout is {}; it must be longer than action_timeout, which is {}",
                 self.eval_timeout, self.action_timeout
             ));
+        }
+        if !(0.0..=600.0).contains(&self.warm_up_seconds) {
+            return Err(format!("warm_up_seconds is {}; it must be 0 to 600", self.warm_up_seconds));
         }
         if !(0.0..=3600.0).contains(&self.drain_seconds) {
             return Err(format!("drain_seconds is {}; it must be 0 to 3600", self.drain_seconds));

@@ -117,6 +117,7 @@ mod tests {
             seed: 1,
             endpoint: String::new(),
             address: None,
+            entrant: None,
             max_timesteps: 1,
             images: false,
             task_uuid: String::new(),

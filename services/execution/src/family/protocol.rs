@@ -7,7 +7,10 @@ use kinitro_domain::Cause;
 use prost::Message;
 use tokio_util::codec::LengthDelimitedCodec;
 
-use crate::episode::{Plan, Report, Timing};
+use crate::{
+    episode::{Plan, Report, Timing},
+    warm_up::Entrant,
+};
 
 /// The largest frame: the latencies of a hundred thousand calls fit.
 const MAX_FRAME_BYTES: usize = 1 << 20;
@@ -94,6 +97,9 @@ pub(crate) struct Settings {
     /// The most episodes at a time.
     #[prost(uint32, tag = "12")]
     pub(crate) slots: u32,
+    /// Seconds that a policy may take to wake up, once a cycle.
+    #[prost(double, tag = "13")]
+    pub(crate) warm_up: f64,
 }
 
 /// An episode to play.
@@ -119,6 +125,11 @@ pub(crate) struct Play {
     /// Where the endpoint leads; absent when that is still to be found out.
     #[prost(string, optional, tag = "9")]
     pub(crate) address: Option<String>,
+    /// The miner and cycle whose warm-up it may use; absent for an episode on demand.
+    #[prost(uint64, optional, tag = "10")]
+    pub(crate) cycle: Option<u64>,
+    #[prost(uint32, optional, tag = "11")]
+    pub(crate) uid: Option<u32>,
 }
 
 /// What became of an episode.
@@ -156,17 +167,20 @@ impl Play {
             images: plan.images,
             task_uuid: plan.task_uuid.clone(),
             address: plan.address.map(|address| address.to_string()),
+            cycle: plan.entrant.map(|entrant| entrant.cycle),
+            uid: plan.entrant.map(|entrant| entrant.uid),
             traceparent: kinitro_chassis::current_traceparent().unwrap_or_default(),
         }
     }
 
     /// The error says what is wrong with it.
     pub(crate) fn plan(self) -> Result<Plan, String> {
-        let Self { env_id, seed, endpoint, address, max_timesteps, images, task_uuid, .. } = self;
+        let Self { env_id, seed, endpoint, address, cycle, uid, max_timesteps, images, task_uuid, .. } = self;
         let env_id = env_id.parse().map_err(|error| format!("{error}"))?;
         let address =
             address.map(|address| address.parse()).transpose().map_err(|error| format!("address: {error}"))?;
-        Ok(Plan { env_id, seed, endpoint, address, max_timesteps, images, task_uuid })
+        let entrant = cycle.zip(uid).map(|(cycle, uid)| Entrant { cycle, uid });
+        Ok(Plan { env_id, seed, endpoint, address, entrant, max_timesteps, images, task_uuid })
     }
 }
 

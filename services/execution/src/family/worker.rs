@@ -33,6 +33,7 @@ use crate::{
     episode::{Report, Stage},
     open_files,
     simulation::SimulationThreads,
+    warm_up::WarmUps,
 };
 
 type Orders = FramedRead<pipe::Receiver, LengthDelimitedCodec>;
@@ -92,6 +93,7 @@ fn stage(settings: &Settings) -> Result<Stage, Error> {
         transport: Transport::new(policies),
         longest_open: policies.longest_call(),
         action_timeout: policies.action_timeout,
+        warm_ups: WarmUps::new(seconds(settings.warm_up)),
         simulator: Simulator::new(assets.as_deref()).map_err(|error| Error::Simulator(error.to_string()))?,
         threads: SimulationThreads::start(settings.threads as usize).map_err(Error::Threads)?,
         eval_timeout: seconds(settings.eval_timeout),

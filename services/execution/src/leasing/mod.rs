@@ -39,6 +39,7 @@ use crate::{
     scheduling::{BackOff, CALL_TIMEOUT, LONGEST_WAIT, Scheduling, within},
     servers::{Found, Servers},
     telemetry,
+    warm_up::Entrant,
 };
 use result::result;
 
@@ -294,6 +295,7 @@ impl Leasing {
             seed: u64::from(task.seed),
             endpoint: task.miner_endpoint.clone(),
             address: Some(address),
+            entrant: Some(Entrant { cycle: task.cycle_id, uid: task.miner_uid }),
             max_timesteps: self.max_timesteps,
             images: self.images,
             task_uuid: task.task_uuid.clone(),
