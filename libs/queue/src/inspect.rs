@@ -27,13 +27,13 @@ pub struct Depth {
     pub oldest_waiting: Option<Duration>,
 }
 
-/// An executor that was heard of.
+/// An executor that is at work or asks for some.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ActiveExecutor {
     /// Its name.
     pub executor_id: ExecutorId,
-    /// When it last leased or sent a heartbeat, in milliseconds since 1970.
-    pub seen_ms: u64,
+    /// Until when it counts as active if nothing more is heard of it, in milliseconds since 1970.
+    pub until_ms: u64,
 }
 
 impl WorkQueue {
@@ -57,20 +57,30 @@ impl WorkQueue {
             .ok_or_else(|| self.connection.unexpected("counts by environment"))
     }
 
-    /// The executors that leased or sent a heartbeat within the time given (at most a day back), in alphabetical order.
-    pub async fn active_executors(&self, within: Duration) -> Result<Vec<ActiveExecutor>, QueueError> {
-        let (seconds, micros): (u64, u64) = self.connection.command(&redis::cmd("TIME")).await?;
-        let within = u64::try_from(within.as_millis()).unwrap_or(u64::MAX);
-        let since = (seconds * 1000 + micros / 1000).saturating_sub(within);
+    /// The executors that count as active now, in alphabetical order: each call says for how long it makes its caller one.
+    pub async fn active_executors(&self) -> Result<Vec<ActiveExecutor>, QueueError> {
+        let now = self.now_ms().await?;
         let mut command = redis::cmd("ZRANGE");
-        command.arg(&self.keys.executors).arg(since).arg("+inf").arg("BYSCORE").arg("WITHSCORES");
-        let seen: Vec<(String, u64)> = self.connection.command(&command).await?;
-        let mut executors: Vec<_> = seen
+        command.arg(&self.keys.executors).arg(format!("({now}")).arg("+inf").arg("BYSCORE").arg("WITHSCORES");
+        let active: Vec<(String, u64)> = self.connection.command(&command).await?;
+        let mut executors: Vec<_> = active
             .into_iter()
-            .filter_map(|(name, seen_ms)| Some(ActiveExecutor { executor_id: name.try_into().ok()?, seen_ms }))
+            .filter_map(|(name, until_ms)| Some(ActiveExecutor { executor_id: name.try_into().ok()?, until_ms }))
             .collect();
         executors.sort_by(|a, b| a.executor_id.cmp(&b.executor_id));
         Ok(executors)
+    }
+
+    /// For how long nothing was leased and no lease was kept alive. `None` before the first lease, and after Redis lost its data.
+    pub async fn unworked(&self) -> Result<Option<Duration>, QueueError> {
+        let worked: Option<u64> = self.connection.command(redis::cmd("GET").arg(&self.keys.worked)).await?;
+        let Some(worked) = worked else { return Ok(None) };
+        Ok(Some(Duration::from_millis(self.now_ms().await?.saturating_sub(worked))))
+    }
+
+    async fn now_ms(&self) -> Result<u64, QueueError> {
+        let (seconds, micros): (u64, u64) = self.connection.command(&redis::cmd("TIME")).await?;
+        Ok(seconds * 1000 + micros / 1000)
     }
 
     /// The environments that have entries.

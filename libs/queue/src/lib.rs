@@ -14,7 +14,8 @@
 //! | `{prefix}:passed:{env_id}` | sorted set | ids of stream entries that were passed over (the second number filled up to ten digits), by the uid of their miner |
 //! | `{prefix}:environments` | set | the environments that have entries |
 //! | `{prefix}:cursors` | hash | environment → where the search for expired leases goes on; `passed:` environment → the miner served last of those passed over |
-//! | `{prefix}:executors` | sorted set | executor → when it was last heard of (ms) |
+//! | `{prefix}:executors` | sorted set | executor → until when it counts as active (ms) |
+//! | `{prefix}:worked` | string | when something was last leased or kept alive (ms); later than now where a lease is known to be quiet for a while |
 //! | `{prefix}:staged:…` | | work that is not visible yet; expires |
 //! | `{prefix}:events` | stream | the event bus |
 //!
@@ -31,6 +32,12 @@
 //! once and passed over once, however many calls do not want it, and a call that finds only full miners moves nothing. What a call looks
 //! at is bounded: `lease.lua` names the bound, and [`LeaseBatch::cut_short`] says where to go on. An expired lease of a full miner is passed
 //! over too; when its holder is alive after all, its heartbeat takes it back.
+//!
+//! # Short leases
+//!
+//! Redis knows how long nothing was heard of a pending entry, and a lease call claims what is older than the *longest* lease. A shorter lease
+//! starts with a part of that time gone (`XCLAIM … IDLE`), and so does each of its heartbeats. So leases of executors that heartbeat and of
+//! others wait in one list, and all of them expire by the same comparison.
 //!
 //! # Postponed
 //!
@@ -72,4 +79,4 @@ pub use error::QueueError;
 pub use event::{Event, EventKind};
 pub use inspect::{ActiveExecutor, Depth};
 pub use stage::Staged;
-pub use work::{Completed, Entry, Holding, LeaseBatch, LeaseRequest, Leased, Resume, WorkQueue};
+pub use work::{Completed, Entry, Holding, LeaseBatch, LeaseRequest, LeaseTime, Leased, Resume, WorkQueue};

@@ -52,6 +52,7 @@ pub(crate) struct Keys {
     pub(crate) passed: String,
     pub(crate) cursors: String,
     pub(crate) executors: String,
+    pub(crate) worked: String,
 }
 
 /// Where entries are written: the queue itself, or a place beside it.
@@ -73,6 +74,27 @@ pub struct Entry {
     pub uid: MinerUid,
 }
 
+/// How long leases live. Redis knows one time after which any lease has expired; a shorter one starts with a part of it gone.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LeaseTime {
+    /// A lease whose last sign of life is older has expired. The same for all callers of a deployment.
+    pub longest: Duration,
+    /// How long those live of which the call is; at most `longest`.
+    pub lives: Duration,
+}
+
+impl LeaseTime {
+    fn gone(self) -> u64 {
+        ms(self.longest.saturating_sub(self.lives))
+    }
+}
+
+impl From<Duration> for LeaseTime {
+    fn from(longest: Duration) -> Self {
+        Self { longest, lives: longest }
+    }
+}
+
 /// What a lease call asks for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct LeaseRequest<'a> {
@@ -80,8 +102,14 @@ pub struct LeaseRequest<'a> {
     pub env_ids: &'a [EnvId],
     /// At most so many tasks (at most 1000).
     pub count: usize,
-    /// A lease whose last sign of life is older has expired.
-    pub lease: Duration,
+    /// When leases expire.
+    pub lease: LeaseTime,
+    /// Leave expired leases with their holders.
+    pub keep_expired: bool,
+    /// For how long the executor counts as active without a lease.
+    pub active: Duration,
+    /// For how long a lease counts as work without a sign of life.
+    pub busy: Duration,
     /// Miners of whom nothing is leased (at most 1024).
     pub full: &'a [MinerUid],
     /// At most so many tasks of any one miner; none for any number.
@@ -161,6 +189,7 @@ impl WorkQueue {
                 passed: format!("{prefix}:passed:"),
                 cursors: format!("{prefix}:cursors"),
                 executors: format!("{prefix}:executors"),
+                worked: format!("{prefix}:worked"),
             }),
             turn: Arc::default(),
         })
@@ -222,7 +251,6 @@ impl WorkQueue {
         at_most("tasks", request.count, MAX_LEASE)?;
         at_most("environments", request.env_ids.len(), MAX_ENVIRONMENTS)?;
         at_most("full miners", request.full.len(), MAX_FULL)?;
-        let lease_ms = u64::try_from(request.lease.as_millis()).unwrap_or(u64::MAX);
         let resume = request.resume.unwrap_or_else(|| {
             let turn = self.turn.fetch_add(1, Ordering::Relaxed) % MAX_ENVIRONMENTS;
             Resume { turn: turn as u64, span: 0 }
@@ -231,16 +259,21 @@ impl WorkQueue {
         call.key(&self.keys.live.environments)
             .key(&self.keys.executors)
             .key(&self.keys.cursors)
+            .key(&self.keys.worked)
             .arg(GROUP)
             .arg(&self.keys.live.work)
             .arg(&self.keys.passed)
             .arg(executor.as_str())
             .arg(request.count)
-            .arg(lease_ms)
+            .arg(ms(request.lease.longest))
             .arg(resume.turn)
             .arg(request.max_per_miner.map_or(0, NonZeroU32::get))
             .arg(packed::uids(request.full))
-            .arg(resume.span);
+            .arg(resume.span)
+            .arg(request.lease.gone())
+            .arg(ms(request.active))
+            .arg(u8::from(!request.keep_expired))
+            .arg(ms(request.busy));
         for env_id in request.env_ids {
             call.arg(env_id.as_str());
         }
@@ -249,11 +282,13 @@ impl WorkQueue {
     }
 
     /// Starts the lease time of tasks anew where the executor still holds them, or where nobody does because the lease expired and was
-    /// passed over. So name only tasks that this executor was the last to lease. Answers in the order given.
+    /// passed over. So name only tasks that this executor was the last to lease. For the time of a lease it counts as active, also without
+    /// tasks. Answers in the order given.
     pub async fn heartbeat(
         &self,
         executor: &ExecutorId,
         tasks: &[(TaskId, EnvId)],
+        lease: LeaseTime,
     ) -> Result<Vec<Holding>, QueueError> {
         let mut holdings = Vec::with_capacity(tasks.len());
         // Without tasks too: the executor is heard of.
@@ -262,11 +297,14 @@ impl WorkQueue {
             let groups = packed::by_environment(tasks);
             let mut call = HEARTBEAT.prepare_invoke();
             call.key(&self.keys.executors)
+                .key(&self.keys.worked)
                 .arg(GROUP)
                 .arg(&self.keys.live.work)
                 .arg(&self.keys.live.entries)
                 .arg(&self.keys.passed)
-                .arg(executor.as_str());
+                .arg(executor.as_str())
+                .arg(lease.gone())
+                .arg(ms(lease.lives));
             for group in &groups {
                 call.arg(group.env_id.as_str()).arg(&group.packed[..]);
             }
@@ -336,16 +374,18 @@ impl WorkQueue {
         delay: Duration,
         lease: Duration,
     ) -> Result<u64, QueueError> {
-        let over = u64::try_from(lease.saturating_sub(delay).as_millis()).unwrap_or(u64::MAX);
+        let delay = delay.min(lease);
         let mut postponed = 0;
         for tasks in tasks.chunks(CHUNK) {
             let mut call = POSTPONE.prepare_invoke();
-            call.arg(GROUP)
+            call.key(&self.keys.worked)
+                .arg(GROUP)
                 .arg(&self.keys.live.work)
                 .arg(&self.keys.live.entries)
                 .arg(executor.as_str())
                 .arg(POSTPONED)
-                .arg(over);
+                .arg(ms(lease - delay))
+                .arg(ms(delay));
             for group in packed::by_environment(tasks) {
                 call.arg(group.env_id.as_str()).arg(&group.packed[..]);
             }
@@ -353,6 +393,11 @@ impl WorkQueue {
         }
         Ok(postponed)
     }
+}
+
+/// In whole milliseconds, as Redis counts; what is too long for a number of Lua, in which none is exact beyond 2^53, is cut.
+fn ms(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX).min(1 << 50)
 }
 
 pub(crate) fn at_most(what: &'static str, count: usize, limit: usize) -> Result<(), QueueError> {

@@ -36,7 +36,7 @@ fn keys(entries: &[Entry]) -> Vec<(TaskId, EnvId)> {
 }
 
 async fn lease(queue: &WorkQueue, name: &str, count: usize, full: &[MinerUid], lease: Duration) -> Vec<Entry> {
-    let request = LeaseRequest { count, lease, full, ..LeaseRequest::default() };
+    let request = LeaseRequest { count, lease: lease.into(), full, ..LeaseRequest::default() };
     let batch = queue.lease(&executor(name), request).await.unwrap();
     batch.leased.into_iter().map(|leased| leased.entry).collect()
 }
@@ -62,7 +62,7 @@ async fn whatever_the_queue_does_itself_leaves_an_environment_whole() {
     queue.postpone(&executor("a"), &keys(&held[3..4]), LONG, LONG).await.unwrap();
     whole().await;
     lease(&queue, "b", 500, &[MinerUid(1)], Duration::ZERO).await;
-    queue.heartbeat(&executor("a"), &keys(&held)).await.unwrap();
+    queue.heartbeat(&executor("a"), &keys(&held), LONG.into()).await.unwrap();
     whole().await;
     loop {
         let rest = lease(&queue, "c", 1000, &[], Duration::ZERO).await;
@@ -110,7 +110,7 @@ async fn a_postponed_task_is_nobodys_until_its_time_and_then_anybodys() {
     assert_eq!(queue.postpone(&executor("b"), &keys(&held), delay, LONG).await.unwrap(), 0, "b holds none");
     assert_eq!(queue.postpone(&executor("a"), &keys(&all[1..]), delay, LONG).await.unwrap(), 1);
     assert_eq!(
-        queue.heartbeat(&executor("a"), &keys(&all)).await.unwrap(),
+        queue.heartbeat(&executor("a"), &keys(&all), LONG.into()).await.unwrap(),
         [Holding::Kept, Holding::Taken, Holding::Waiting]
     );
     assert_eq!(lease(&queue, "b", 5, &[], LONG).await, all[2..]);

@@ -61,7 +61,10 @@ fn leased(batch: LeaseBatch) -> Vec<Entry> {
 
 async fn lease_batch(queue: &WorkQueue, name: &str, count: usize, without: &[u16], lease: Duration) -> LeaseBatch {
     let full = full(without);
-    queue.lease(&executor(name), LeaseRequest { count, lease, full: &full, ..LeaseRequest::default() }).await.unwrap()
+    queue
+        .lease(&executor(name), LeaseRequest { count, lease: lease.into(), full: &full, ..LeaseRequest::default() })
+        .await
+        .unwrap()
 }
 
 async fn lease(queue: &WorkQueue, name: &str, count: usize, without: &[u16]) -> Vec<Entry> {
@@ -169,7 +172,7 @@ async fn an_answer_has_at_most_so_many_tasks_of_one_miner() {
     queue.enqueue(&all).await.unwrap();
     let request = LeaseRequest {
         count: 30,
-        lease: LONG,
+        lease: LONG.into(),
         full: &full(&[3]),
         max_per_miner: NonZeroU32::new(5),
         ..LeaseRequest::default()
@@ -220,7 +223,7 @@ async fn the_expired_lease_of_a_full_miner_is_passed_over_until_it_has_room() {
     assert_eq!((batch.waiting, leased(batch)), (2, of(&all, 2)));
     assert_eq!(lease(&queue, "b", 4, &[1]).await, []);
     assert_eq!(lease(&queue, "b", 4, &[2]).await, of(&all, 1));
-    assert_eq!(queue.heartbeat(&executor("b"), &keys(&all)).await.unwrap(), [Holding::Kept; 4]);
+    assert_eq!(queue.heartbeat(&executor("b"), &keys(&all), LONG.into()).await.unwrap(), [Holding::Kept; 4]);
 }
 
 #[tokio::test]
@@ -278,7 +281,7 @@ async fn an_entry_without_a_miner_is_leased_whoever_is_full() {
 async fn too_many_full_miners_are_refused() {
     let queue = queue().await;
     let full = full(&(0..1025).collect::<Vec<u16>>());
-    let request = LeaseRequest { count: 1, lease: LONG, full: &full, ..LeaseRequest::default() };
+    let request = LeaseRequest { count: 1, lease: LONG.into(), full: &full, ..LeaseRequest::default() };
     assert!(queue.lease(&executor("a"), request).await.unwrap_err().to_string().contains("full miners"));
     assert_eq!(leased(queue.lease(&executor("a"), LeaseRequest { full: &full[..1024], ..request }).await.unwrap()), []);
 }
@@ -337,7 +340,7 @@ async fn however_many_miners_are_full_the_one_that_is_not_is_found_by_every_call
         all.extend(entries(&format!("env-{i:02}"), &others, 510));
     }
     queue.enqueue(&all).await.unwrap();
-    let mut request = LeaseRequest { count: 1, lease: LONG, ..LeaseRequest::default() };
+    let mut request = LeaseRequest { count: 1, lease: LONG.into(), ..LeaseRequest::default() };
     let everybody = full(&uids);
     request.full = &everybody;
     loop {
@@ -369,7 +372,7 @@ async fn a_search_that_is_cut_short_goes_on_until_it_has_looked_everywhere() {
     queue.enqueue(&all).await.unwrap();
     let search = async |without: &[u16]| {
         let full = full(without);
-        let mut request = LeaseRequest { count: 1, lease: LONG, full: &full, ..LeaseRequest::default() };
+        let mut request = LeaseRequest { count: 1, lease: LONG.into(), full: &full, ..LeaseRequest::default() };
         for calls in 1.. {
             let batch = queue.lease(&executor("a"), request).await.unwrap();
             request.resume = batch.cut_short;
@@ -402,13 +405,13 @@ async fn a_heartbeat_takes_back_what_was_passed_over_and_nothing_else() {
     assert_eq!(held, of(&all, 1)[..2]);
     // After a standstill its own lease call finds its leases expired, and their miner full.
     assert_eq!(leased(lease_batch(&queue, "a", 1, &[1], EXPIRED).await), of(&all, 2)[..1]);
-    assert_eq!(queue.heartbeat(&executor("a"), &keys(&held)).await.unwrap(), [Holding::Kept; 2]);
+    assert_eq!(queue.heartbeat(&executor("a"), &keys(&held), LONG.into()).await.unwrap(), [Holding::Kept; 2]);
     assert_eq!(lease(&queue, "b", 10, &[2]).await, of(&all, 1)[2..]);
-    assert_eq!(queue.heartbeat(&executor("b"), &keys(&held)).await.unwrap(), [Holding::Taken; 2]);
+    assert_eq!(queue.heartbeat(&executor("b"), &keys(&held), LONG.into()).await.unwrap(), [Holding::Taken; 2]);
     // What was never read waits on.
     let new = entries("push-v3", &[3], 1);
     queue.enqueue(&new).await.unwrap();
-    assert_eq!(queue.heartbeat(&executor("a"), &keys(&new)).await.unwrap(), [Holding::Waiting]);
+    assert_eq!(queue.heartbeat(&executor("a"), &keys(&new), LONG.into()).await.unwrap(), [Holding::Waiting]);
     assert_eq!(lease(&queue, "c", 10, &[2]).await, new);
     assert!(queue.complete(&keys(&all)).await.unwrap().removed == 6);
 }

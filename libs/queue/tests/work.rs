@@ -4,7 +4,7 @@
 use std::{collections::HashSet, time::Duration};
 
 use kinitro_domain::{EnvId, ExecutorId, MinerUid, TaskId};
-use kinitro_queue::{Entry, Holding, LeaseBatch, LeaseRequest, QueueError, WorkQueue};
+use kinitro_queue::{Entry, Holding, LeaseBatch, LeaseRequest, LeaseTime, QueueError, WorkQueue};
 
 const LONG: Duration = Duration::from_secs(600);
 /// A lease that has expired by the time of the next call.
@@ -42,7 +42,7 @@ fn keys(batch: LeaseBatch) -> Vec<(TaskId, EnvId)> {
 }
 
 async fn lease_batch(queue: &WorkQueue, name: &str, env_ids: &[EnvId], count: usize, lease: Duration) -> LeaseBatch {
-    let request = LeaseRequest { env_ids, count, lease, ..LeaseRequest::default() };
+    let request = LeaseRequest { env_ids, count, lease: lease.into(), ..LeaseRequest::default() };
     queue.lease(&executor(name), request).await.unwrap()
 }
 
@@ -75,7 +75,7 @@ async fn enqueueing_again_changes_nothing() {
     assert_eq!(queue.enqueue(&entries(&tasks)).await.unwrap(), 10);
     let held = lease(&queue, "a", 4, LONG).await;
     assert_eq!(queue.enqueue(&entries(&tasks)).await.unwrap(), 0);
-    assert_eq!(queue.heartbeat(&executor("a"), &held).await.unwrap(), vec![Holding::Kept; 4]);
+    assert_eq!(queue.heartbeat(&executor("a"), &held, LONG.into()).await.unwrap(), vec![Holding::Kept; 4]);
     assert_eq!(lease(&queue, "b", 100, LONG).await, tasks[4..10]);
 }
 
@@ -90,8 +90,8 @@ async fn expired_lease_is_redelivered_once() {
     assert_eq!(again.leased.len(), 1);
     assert!(again.leased[0].redelivered);
     assert_eq!(lease(&queue, "c", 5, LONG).await, []);
-    assert_eq!(queue.heartbeat(&executor("a"), &tasks).await.unwrap(), [Holding::Taken]);
-    assert_eq!(queue.heartbeat(&executor("b"), &tasks).await.unwrap(), [Holding::Kept]);
+    assert_eq!(queue.heartbeat(&executor("a"), &tasks, LONG.into()).await.unwrap(), [Holding::Taken]);
+    assert_eq!(queue.heartbeat(&executor("b"), &tasks, LONG.into()).await.unwrap(), [Holding::Kept]);
 }
 
 /// Makes all leases of a stream look as if nothing had been heard of them for an hour.
@@ -116,9 +116,9 @@ async fn a_heartbeat_keeps_a_lease_alive() {
     queue.enqueue(&entries(&tasks)).await.unwrap();
     assert_eq!(lease(&queue, "a", 2, LONG).await, tasks);
     age_leases(&prefix, "push-v3").await;
-    assert_eq!(queue.heartbeat(&executor("a"), &tasks[1..]).await.unwrap(), [Holding::Kept]);
+    assert_eq!(queue.heartbeat(&executor("a"), &tasks[1..], LONG.into()).await.unwrap(), [Holding::Kept]);
     assert_eq!(lease(&queue, "b", 2, LONG).await, tasks[..1]);
-    assert_eq!(queue.heartbeat(&executor("a"), &tasks).await.unwrap(), [Holding::Taken, Holding::Kept]);
+    assert_eq!(queue.heartbeat(&executor("a"), &tasks, LONG.into()).await.unwrap(), [Holding::Taken, Holding::Kept]);
 }
 
 #[tokio::test]
@@ -132,7 +132,7 @@ async fn expired_leases_behind_many_live_ones_are_found() {
     let (alive, dead) = tasks.split_at(2997);
     assert_eq!(lease(&queue, "dead", 3, LONG).await, dead);
     age_leases(&prefix, "push-v3").await;
-    queue.heartbeat(&executor("alive"), alive).await.unwrap();
+    queue.heartbeat(&executor("alive"), alive, LONG.into()).await.unwrap();
     let mut found = Vec::new();
     for _ in 0..20 {
         found.extend(lease(&queue, "b", 1, LONG).await);
@@ -164,7 +164,7 @@ async fn a_released_task_waits_again_at_once() {
     queue.enqueue(&entries(&tasks)).await.unwrap();
     lease(&queue, "a", 2, LONG).await;
     assert_eq!(queue.release(&executor("a"), &entries(&tasks[..1])).await.unwrap(), 1);
-    assert_eq!(queue.heartbeat(&executor("a"), &tasks).await.unwrap(), [Holding::Waiting, Holding::Kept]);
+    assert_eq!(queue.heartbeat(&executor("a"), &tasks, LONG.into()).await.unwrap(), [Holding::Waiting, Holding::Kept]);
     let batch = lease_batch(&queue, "b", &[], 5, LONG).await;
     assert_eq!(batch.leased.len(), 1);
     assert_eq!((batch.leased[0].entry.task_id, batch.leased[0].redelivered), (tasks[0].0, false));
@@ -179,7 +179,7 @@ async fn a_release_by_one_who_lost_the_lease_changes_nothing() {
     assert_eq!(lease(&queue, "b", 1, EXPIRED).await, tasks);
     assert_eq!(queue.release(&executor("a"), &entries(&tasks)).await.unwrap(), 0);
     assert_eq!(lease(&queue, "c", 1, LONG).await, []);
-    assert_eq!(queue.heartbeat(&executor("b"), &tasks).await.unwrap(), [Holding::Kept]);
+    assert_eq!(queue.heartbeat(&executor("b"), &tasks, LONG.into()).await.unwrap(), [Holding::Kept]);
 }
 
 #[tokio::test]
@@ -238,7 +238,7 @@ async fn fifty_concurrent_leasers_never_share_a_task() {
     }
     let different: HashSet<_> = leased.iter().map(|task| task.0).collect();
     assert_eq!((leased.len(), different.len()), (2000, 2000));
-    let active = queue.active_executors(Duration::from_secs(60)).await.unwrap();
+    let active = queue.active_executors().await.unwrap();
     assert_eq!(active.len(), 50);
     assert!(active.is_sorted_by_key(|active| active.executor_id.clone()));
 }
@@ -253,7 +253,7 @@ async fn after_flushall_and_after_a_restart_the_same_work_can_be_enqueued_again(
     flush(&redis.url()).await;
     assert_eq!(queue.missing(&tasks).await.unwrap(), [0, 1, 2, 3, 4]);
     assert_eq!(lease(&queue, "a", 5, EXPIRED).await, []);
-    assert_eq!(queue.heartbeat(&executor("a"), &held).await.unwrap(), vec![Holding::Absent; 2]);
+    assert_eq!(queue.heartbeat(&executor("a"), &held, LONG.into()).await.unwrap(), vec![Holding::Absent; 2]);
     assert_eq!(queue.complete(&held[..1]).await.unwrap().removed, 0);
     assert_eq!(queue.enqueue(&entries(&tasks[1..])).await.unwrap(), 4);
     assert_eq!(lease(&queue, "b", 9, LONG).await, tasks[1..]);
@@ -281,7 +281,7 @@ async fn a_stream_without_its_group_is_healed() {
     let mut connection = redis::Client::open(url).unwrap().get_multiplexed_async_connection().await.unwrap();
     let stream = format!("{prefix}:work:metaworld/push-v3");
     redis::cmd("XGROUP").arg("DESTROY").arg(stream).arg("executors").exec_async(&mut connection).await.unwrap();
-    assert_eq!(queue.heartbeat(&executor("a"), &tasks[..1]).await.unwrap(), [Holding::Waiting]);
+    assert_eq!(queue.heartbeat(&executor("a"), &tasks[..1], LONG.into()).await.unwrap(), [Holding::Waiting]);
     assert_eq!(queue.depth(&[]).await.unwrap()[0].waiting, 3);
     lease(&queue, "b", 5, LONG).await;
     assert_eq!(lease(&queue, "b", 5, EXPIRED).await, tasks);
@@ -322,7 +322,7 @@ async fn an_unreachable_redis_is_named_without_its_password() {
 #[tokio::test]
 async fn oversized_calls_are_refused() {
     let queue = queue().await;
-    let request = LeaseRequest { count: 1001, lease: LONG, ..LeaseRequest::default() };
+    let request = LeaseRequest { count: 1001, lease: LONG.into(), ..LeaseRequest::default() };
     let error = queue.lease(&executor("a"), request).await.unwrap_err();
     assert!(matches!(error, QueueError::TooMany { limit: 1000, .. }), "{error:?}");
 }
@@ -349,4 +349,63 @@ async fn staged_work_becomes_visible_when_it_is_published_and_beside_other_work_
     assert_eq!(ids, other.iter().chain(&reach).map(|task| task.0).collect::<Vec<_>>());
     assert_eq!(rest.waiting, 200);
     assert!(queue.missing(&[push, reach].concat()).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_short_lease_expires_beside_long_ones_and_its_executor_is_no_longer_active() {
+    let queue = queue().await;
+    let tasks = tasks("push-v3", 3);
+    queue.enqueue(&entries(&tasks)).await.unwrap();
+    let short = LeaseTime { longest: LONG, lives: Duration::from_millis(50) };
+    let one = LeaseRequest { count: 1, ..LeaseRequest::default() };
+    let leased = |name: &'static str, lease: LeaseTime| {
+        let (queue, request) = (queue.clone(), LeaseRequest { lease, ..one });
+        async move { keys(queue.lease(&executor(name), request).await.unwrap()) }
+    };
+    assert_eq!(leased("dies", short).await, tasks[..1]);
+    assert_eq!(leased("beats", short).await, tasks[1..2]);
+    assert_eq!(leased("silent", LONG.into()).await, tasks[2..]);
+    assert_eq!(queue.heartbeat(&executor("beats"), &tasks[1..2], LONG.into()).await.unwrap(), [Holding::Kept]);
+    let again = loop {
+        let again = leased("next", LONG.into()).await;
+        if !again.is_empty() {
+            break again;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    };
+    assert_eq!(again, tasks[..1]);
+    assert_eq!(leased("next", LONG.into()).await, [], "the others live");
+    let active: Vec<_> =
+        queue.active_executors().await.unwrap().into_iter().map(|it| it.executor_id.to_string()).collect();
+    assert_eq!(active, ["beats", "next", "silent"]);
+    // What a heartbeat of a short lease keeps is short again.
+    queue.heartbeat(&executor("next"), &tasks[..1], short).await.unwrap();
+    let keep = LeaseRequest { count: 9, lease: LONG.into(), keep_expired: true, ..LeaseRequest::default() };
+    tokio::time::sleep(Duration::from_millis(60)).await;
+    assert_eq!(keys(queue.lease(&executor("last"), keep).await.unwrap()), [], "it has expired, and is left");
+    assert_eq!(leased("last", LONG.into()).await, tasks[..1]);
+}
+
+#[tokio::test]
+async fn the_queue_knows_for_how_long_it_was_not_worked_on() {
+    let queue = queue().await;
+    let tasks = tasks("push-v3", 2);
+    queue.enqueue(&entries(&tasks)).await.unwrap();
+    assert_eq!(queue.unworked().await.unwrap(), None);
+    let lease = LeaseRequest { count: 1, lease: LONG.into(), ..LeaseRequest::default() };
+    queue.lease(&executor("a"), LeaseRequest { count: 0, ..lease }).await.unwrap();
+    queue.heartbeat(&executor("a"), &tasks, LONG.into()).await.unwrap();
+    assert_eq!(queue.unworked().await.unwrap(), None, "nothing is held");
+    let longer_than = |least: u64| {
+        let queue = queue.clone();
+        async move {
+            while queue.unworked().await.unwrap().unwrap() <= Duration::from_millis(least) {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        }
+    };
+    queue.lease(&executor("a"), LeaseRequest { busy: LONG, ..lease }).await.unwrap();
+    assert_eq!(queue.unworked().await.unwrap(), Some(Duration::ZERO), "it is silent while it plays");
+    queue.heartbeat(&executor("a"), &tasks[..1], LONG.into()).await.unwrap();
+    longer_than(20).await;
 }

@@ -8,7 +8,7 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts, uri::PathAndQuery};
-use prost_reflect::{DynamicMessage, FieldDescriptor, MessageDescriptor};
+use prost_reflect::{DynamicMessage, FieldDescriptor, MessageDescriptor, Value};
 use tonic::transport::Channel;
 
 use crate::{
@@ -38,6 +38,8 @@ pub(crate) struct Route {
     pub channel: Channel,
     pub cache: CachePolicy,
     pub guard: Option<Guard>,
+    /// What a field is when the request leaves it unset.
+    pub preset: Option<(FieldDescriptor, Value)>,
     pub body_limit: usize,
     pub timeout: Duration,
 }
@@ -67,7 +69,12 @@ impl Route {
     }
 
     async fn asked(&self, parts: &mut Parts, body: Body, ignored: &mut Ignored) -> Result<Response, Problem> {
-        let message = self.message(parts, body, ignored).await?;
+        let mut message = self.message(parts, body, ignored).await?;
+        if let Some((field, value)) = &self.preset
+            && !message.has_field(field)
+        {
+            message.set_field(field, value.clone());
+        }
         let id = parts.extensions.get::<RequestId>().cloned().ok_or_else(Problem::internal)?;
         let timeout = call::asked_timeout(&parts.headers).map_or(self.timeout, |asked| asked.min(self.timeout));
         let answer = call::unary(self.channel.clone(), self.grpc_path.clone(), message, &parts.headers, &id, timeout)

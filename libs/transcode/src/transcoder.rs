@@ -14,7 +14,7 @@ use axum::{
     routing::{MethodFilter, MethodRouter},
 };
 use http::{HeaderMap, Method, StatusCode, uri::PathAndQuery};
-use prost_reflect::{DescriptorPool, ExtensionDescriptor, MethodDescriptor, ServiceDescriptor};
+use prost_reflect::{DescriptorPool, ExtensionDescriptor, MethodDescriptor, ServiceDescriptor, Value};
 use tonic::transport::Channel;
 
 use crate::{
@@ -44,6 +44,7 @@ pub struct Transcoder {
     services: Vec<(String, Channel)>,
     immutable: HashSet<String>,
     guards: HashMap<String, Guard>,
+    presets: HashMap<String, (String, Value)>,
     native: Router,
     body_limit: usize,
     timeout: Duration,
@@ -60,6 +61,7 @@ impl Transcoder {
             services: Vec::new(),
             immutable: HashSet::new(),
             guards: HashMap::new(),
+            presets: HashMap::new(),
             native: Router::new(),
             body_limit: BODY_LIMIT,
             timeout: TIMEOUT,
@@ -88,6 +90,13 @@ impl Transcoder {
         guard: impl Fn(&HeaderMap) -> Result<(), Problem> + Send + Sync + 'static,
     ) -> Self {
         self.guards.insert(template.into(), Arc::new(guard));
+        self
+    }
+
+    /// Gives a field of a route's request, named by its template, this value where the request leaves it unset.
+    #[must_use]
+    pub fn preset(mut self, template: impl Into<String>, field: impl Into<String>, value: u32) -> Self {
+        self.presets.insert(template.into(), (field.into(), Value::U32(value)));
         self
     }
 
@@ -123,7 +132,8 @@ impl Transcoder {
         let schema = Arc::new(Schema::new(messages)?);
 
         let mut claimed: HashMap<(Method, String), String> = HashMap::new();
-        let mut unused: HashSet<&str> = self.immutable.iter().chain(self.guards.keys()).map(String::as_str).collect();
+        let mut unused: HashSet<&str> =
+            self.immutable.iter().chain(self.guards.keys()).chain(self.presets.keys()).map(String::as_str).collect();
         let mut paths: Vec<(String, MethodRouter)> = Vec::new();
         for (rpc, rule, channel) in &annotated {
             let place = (rule.method.clone(), rule.template.router_path.clone());
@@ -201,6 +211,12 @@ impl Transcoder {
         };
         let grpc_path = format!("/{}/{}", rpc.parent_service().full_name(), rpc.name());
         let template = rule.template.shown.as_str();
+        let preset = self.presets.get(template).map(|(name, value)| {
+            let field = input.get_field_by_name(name).filter(|field| field.supports_presence());
+            let field = field.filter(|field| value.is_valid_for_field(field));
+            let problem = || wrong(format!("no optional uint32 field {name} can be preset"));
+            field.map(|field| (field, value.clone())).ok_or_else(problem)
+        });
         Ok(Route {
             info: RouteInfo { rpc: rpc.full_name().into(), template: template.into() },
             schema: Arc::clone(schema),
@@ -215,6 +231,7 @@ impl Transcoder {
                 false => CachePolicy::Revalidate,
             },
             guard: self.guards.get(template).cloned(),
+            preset: preset.transpose()?,
             body_limit: self.body_limit,
             timeout: self.timeout,
         })

@@ -6,6 +6,9 @@ pub enum Error {
     /// A setting is wrong, or two do not fit.
     #[error("the executor's configuration: {0}")]
     Config(String),
+    /// Results cannot be kept in the folder for them.
+    #[error("results_dir cannot be used: {0}; name a folder that this process may write, or leave it out")]
+    Results(#[source] std::io::Error),
     /// The simulator is not there.
     #[error("the simulator cannot start: {0}; `make setup` fetches what it needs")]
     Simulator(String),

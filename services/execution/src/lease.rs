@@ -19,9 +19,18 @@ pub(crate) struct Leases {
 struct Held {
     attempt: u32,
     stop: CancellationToken,
-    finished: bool,
     /// The policy was reached, so it may have seen an observation.
     reached: bool,
+    end: Option<End>,
+}
+
+/// What the result of a finished episode that waits to be delivered is worth.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    /// It decides its task, whatever has become of the lease.
+    Counts,
+    /// A fault of ours: without the lease it changes nothing.
+    Fault,
 }
 
 impl Leases {
@@ -30,20 +39,30 @@ impl Leases {
     }
 
     /// Takes a lease up; the token stops its episode. An older attempt of the same task that still plays here is stopped: its lease had
-    /// been lost.
-    pub(crate) fn take(&self, task: &Task) -> CancellationToken {
+    /// been lost. `None` when a result that decides the task waits here for its delivery: there is nothing to play.
+    pub(crate) fn take(&self, task: &Task) -> Option<CancellationToken> {
         let stop = CancellationToken::new();
-        let new = Held { attempt: task.attempt, stop: stop.clone(), finished: false, reached: false };
+        let new = Held { attempt: task.attempt, stop: stop.clone(), end: None, reached: false };
+        if self.held().get(&task.task_uuid).is_some_and(|held| held.end == Some(End::Counts)) {
+            return None;
+        }
         if let Some(old) = self.held().insert(task.task_uuid.clone(), new) {
             old.stop.cancel();
         }
-        stop
+        Some(stop)
+    }
+
+    /// A result from before this process waits to be delivered.
+    pub(crate) fn owe(&self, lease: &Lease) {
+        let (attempt, stop) = (lease.attempt, CancellationToken::new());
+        let held = Held { attempt, stop, reached: true, end: Some(End::Counts) };
+        self.held().insert(lease.task_uuid.clone(), held);
     }
 
     /// The episode is over and its result waits to be delivered: the lease is kept alive, but there is nothing left to stop.
-    pub(crate) fn finish(&self, lease: &Lease) {
+    pub(crate) fn finish(&self, lease: &Lease, end: End) {
         if let Some(held) = self.held().get_mut(&lease.task_uuid).filter(|held| held.attempt == lease.attempt) {
-            held.finished = true;
+            held.end = Some(end);
         }
     }
 
@@ -82,7 +101,7 @@ impl Leases {
         for lease in heartbeaten.iter().filter(|lease| lost.contains(&lease.task_uuid)) {
             // A finished one is delivered all the same: the first completion counts, even from a lease that was lost.
             let current =
-                held.get(&lease.task_uuid).is_some_and(|held| held.attempt == lease.attempt && !held.finished);
+                held.get(&lease.task_uuid).is_some_and(|held| held.attempt == lease.attempt && held.end.is_none());
             if current && let Some(held) = held.remove(&lease.task_uuid) {
                 tracing::warn!(task_uuid = lease.task_uuid, attempt = lease.attempt, "lease lost, episode stopped");
                 held.stop.cancel();
@@ -94,12 +113,12 @@ impl Leases {
 
     /// Stops what still plays.
     pub(crate) fn stop_all(&self) {
-        self.held().values().filter(|held| !held.finished).for_each(|held| held.stop.cancel());
+        self.held().values().filter(|held| held.end.is_none()).for_each(|held| held.stop.cancel());
     }
 
     /// The leases of which no episode finished.
     pub(crate) fn unfinished(&self) -> Vec<Lease> {
-        self.held().iter().filter(|(_, held)| !held.finished).map(|(task, held)| held.lease(task)).collect()
+        self.held().iter().filter(|(_, held)| held.end.is_none()).map(|(task, held)| held.lease(task)).collect()
     }
 
     /// Resolves when no lease is held.
@@ -136,8 +155,8 @@ mod tests {
     #[test]
     fn a_lost_lease_stops_its_own_attempt_only() {
         let leases = Leases::default();
-        let first = leases.take(&task("a", 1));
-        let second = leases.take(&task("a", 2));
+        let first = leases.take(&task("a", 1)).expect("played");
+        let second = leases.take(&task("a", 2)).expect("played");
         assert!(first.is_cancelled(), "the older attempt");
         leases.lost(&[lease("a", 1)], &["a".to_owned()]);
         assert!(!second.is_cancelled());
@@ -151,13 +170,27 @@ mod tests {
         let leases = Leases::default();
         leases.take(&task("a", 1));
         leases.take(&task("b", 1));
-        leases.finish(&lease("a", 1));
+        leases.finish(&lease("a", 1), End::Counts);
         leases.lost(&[lease("a", 1)], &["a".to_owned()]);
         assert_eq!(leases.all(), [lease("a", 1), lease("b", 1)]);
         assert_eq!(leases.unfinished(), [lease("b", 1)]);
         leases.drop_lease(&lease("a", 7));
         leases.drop_lease(&lease("b", 1));
         assert_eq!(leases.all(), [lease("a", 1)]);
+    }
+
+    #[test]
+    fn what_is_finished_and_leased_anew_is_not_played_again() {
+        let leases = Leases::default();
+        leases.take(&task("a", 1));
+        leases.finish(&lease("a", 1), End::Counts);
+        leases.lost(&[lease("a", 1)], &["a".to_owned()]);
+        assert!(leases.take(&task("a", 2)).is_none(), "its result waits");
+        assert_eq!(leases.all(), [lease("a", 1)]);
+        leases.drop_lease(&lease("a", 1));
+        assert!(leases.take(&task("a", 3)).is_some(), "it was delivered, and did not count");
+        leases.finish(&lease("a", 3), End::Fault);
+        assert!(leases.take(&task("a", 4)).is_some(), "without its lease a fault of ours is no end");
     }
 
     #[tokio::test]

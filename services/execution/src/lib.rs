@@ -10,7 +10,9 @@
 //!
 //! - What cannot start is not leased: a lease is asked for only while a family has slots free and its process is there, and never for a
 //!   miner that has as many episodes in flight as it may.
-//! - A finished episode is never dropped. Its result stays in memory, and its lease alive, until scheduling has taken it.
+//! - A finished episode is never dropped. Its result stays in memory, and its lease alive, until scheduling has taken it; when its lease is
+//!   lost meanwhile it is handed in all the same, and when its task is leased here anew it is not played a second time.
+//! - Health says whether scheduling is reached: an executor that leases nothing does not serve.
 //! - A drain ends with no lease held: episodes finish within the grace time, or are stopped and handed back with their attempt unspent.
 //! - What a policy does wrong ends its own episode and nothing else; so does a panic inside the simulator. A crash or a hang in there
 //!   costs the family's running episodes one attempt, blamed on nobody.
@@ -20,6 +22,7 @@
 
 mod beacon;
 mod config;
+mod contact;
 mod delivery;
 mod dialogue;
 mod engine;
@@ -35,6 +38,7 @@ mod scheduling;
 mod servers;
 mod service;
 mod simulation;
+mod spool;
 mod start;
 mod telemetry;
 mod warm_up;

@@ -16,6 +16,7 @@ use crate::{
     Config, Error, WorkerCommand,
     beacon::Beacon,
     config::ImageQuality,
+    contact::Contact,
     delivery::{Delivery, WAITING},
     engine::Engine,
     family::{Family, Settings, Supervision, first},
@@ -27,6 +28,7 @@ use crate::{
     scheduling::connect,
     servers::{SHARED_HOSTS, Servers},
     service::Execution,
+    spool::Spool,
 };
 
 /// Starts an executor: returns once its families' processes are ready and it serves and leases. `worker` starts such a process. It
@@ -68,18 +70,27 @@ pub async fn start(
 
     let seconds = Duration::from_secs_f64;
     let leases = Arc::new(Leases::default());
+    let contact = Arc::new(Contact::default());
+    let spool = Spool::open(config.results_dir.as_deref()).map_err(Error::Results)?;
+    let left = spool.left().map_err(Error::Results)?;
     let (results, inbox) = mpsc::channel(WAITING);
     let (drained, outcome) = watch::channel(None);
     let mut over = drained.subscribe();
     let delivery = Delivery {
         scheduling: scheduling.clone(),
+        contact: contact.clone(),
         executor_id: executor_id.clone(),
         leases: leases.clone(),
         results: inbox,
+        spool,
+        left,
     };
+    // Before the first lease, which may be of these tasks.
+    delivery.owe_what_is_left();
     let leasing = Arc::new(Leasing {
         engine: engine.clone(),
         scheduling,
+        contact: contact.clone(),
         executor_id,
         leases,
         miners: Arc::new(Miners::new(config.max_concurrent_per_miner)),
@@ -110,6 +121,10 @@ pub async fn start(
     GrpcServer::new("execution")
         .add_service(ExecutionServiceServer::new(service))
         .unary_limit(longest_call)
+        .probe("scheduling", move || {
+            let reached = contact.check();
+            Box::pin(async move { reached })
+        })
         .serve(listener, supervisor)?;
 
     // A drain that was asked for by RPC ends the work but not the process, so each of these waits for the process's own drain.

@@ -14,6 +14,7 @@ use support::{
     until,
 };
 use tokio::net::TcpListener;
+use tonic_health::pb::health_check_response::ServingStatus;
 
 const REACH: &str = ENVIRONMENTS[0];
 
@@ -49,7 +50,7 @@ async fn tasks_are_leased_played_and_completed_once() {
     done.sort();
     tasks.sort();
     assert_eq!(done, tasks);
-    assert_eq!((table.again, table.leased.len(), table.released.len()), (0, 0, 0));
+    assert_eq!((table.again, table.leased.len(), table.released.len(), table.unannounced), (0, 0, 0, 0));
     assert_eq!(table.env_ids, CATALOGUE.iter().map(|entry| entry.id.to_owned()).collect());
     for result in &table.completed {
         assert_eq!(result.attempt, 1);
@@ -198,6 +199,75 @@ async fn a_result_is_delivered_when_scheduling_is_back() {
         "kept alive until delivered: {:?}",
         table.heartbeats
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_task_that_is_leased_anew_while_its_result_waits_is_not_played_again() {
+    let scheduling = Scheduling::start().await;
+    // The database is away.
+    scheduling.table().refuse_completions = usize::MAX;
+    let executor = Executor::start(config(&scheduling.url())).await;
+    let policy = PolicyServer::start(|_, _| STAY).await;
+    let task = scheduling.put(REACH, &policy.url(), 1);
+    until("a refused result", || scheduling.table().refuse_completions < usize::MAX).await;
+    {
+        // The lease expires.
+        let mut table = scheduling.table();
+        let (_, expired) = table.leased.remove(&task).unwrap();
+        table.lost.insert(task.clone());
+        table.pending.push_back(expired);
+    }
+    until("the next lease", || scheduling.table().leased.get(&task).is_some_and(|(attempt, _)| *attempt == 2)).await;
+    scheduling.table().refuse_completions = 0;
+    until("the result", || scheduling.completed() == 1).await;
+    executor.stop().await.unwrap();
+    let table = scheduling.table();
+    assert_eq!((table.completed[0].attempt, table.again), (1, 0));
+    assert_eq!(policy.acts(), 10, "ten steps, once");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn results_that_could_not_be_delivered_are_handed_in_by_the_next_process() {
+    let scheduling = Scheduling::start().await;
+    scheduling.table().refuse_completions = usize::MAX;
+    let folder = tempfile::tempdir().unwrap();
+    let results_dir = Some(folder.path().to_str().unwrap().to_owned());
+    let config = kinitro_execution::Config { results_dir, drain_seconds: 0.0, ..config(&scheduling.url()) };
+    let policy = PolicyServer::start(|_, _| STAY).await;
+    let mut tasks: Vec<_> = (0..12).map(|seed| scheduling.put(REACH, &policy.url(), seed)).collect();
+    let executor = Executor::start(config.clone()).await;
+    let kept = || std::fs::read_dir(folder.path()).unwrap().count();
+    until("all results to be kept", || kept() == 12).await;
+    executor.stop().await.unwrap();
+    {
+        // Its leases expire.
+        let mut table = scheduling.table();
+        let expired: Vec<_> = std::mem::take(&mut table.leased).into_values().map(|(_, task)| task).collect();
+        assert_eq!((expired.len(), table.completed.len()), (12, 0));
+        table.pending.extend(expired);
+        table.refuse_completions = 0;
+    }
+    let next = kinitro_execution::Config { executor_id: Some("the-next-one".to_owned()), ..config };
+    let executor = Executor::start(next).await;
+    until("all results", || scheduling.completed() == 12 && kept() == 0).await;
+    executor.stop().await.unwrap();
+    let mut done: Vec<_> = scheduling.table().completed.iter().map(|result| result.task_uuid.clone()).collect();
+    done.sort();
+    tasks.sort();
+    assert_eq!(done, tasks);
+    assert_eq!((scheduling.table().again, policy.acts()), (0, 120), "ten steps each, once");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_executor_that_does_not_reach_scheduling_does_not_say_that_it_serves() {
+    let address = free_address().await;
+    let executor = Executor::start(config(&format!("http://{address}"))).await;
+    executor.says("scheduling", ServingStatus::NotServing).await;
+    executor.says("", ServingStatus::NotServing).await;
+    let _scheduling = Scheduling::at(TcpListener::bind(address).await.unwrap());
+    executor.says("scheduling", ServingStatus::Serving).await;
+    executor.says("", ServingStatus::Serving).await;
+    executor.stop().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -20,8 +20,9 @@ pub struct Config {
     pub no_auth_on_any_address: bool,
     /// Accepted for existing deployments; the gateway asks the services and needs no database.
     pub database_url: Option<String>,
-    /// Accepted for existing deployments; scheduling decides when a lease is stale.
-    pub task_stale_threshold_seconds: u64,
+    /// The tasks of an executor that leases here and is silent while it plays go to another one after so long, unless it names a time itself
+    /// (`lease_seconds`). At most scheduling's own `task_stale_threshold_seconds`.
+    pub task_stale_threshold_seconds: u32,
     /// Connections at once; never more than half of the files that the process may open (`ulimit -n`). Beyond it, the one that has been
     /// idle for longest is closed for a new one.
     pub max_connections: u32,
@@ -81,6 +82,10 @@ impl Config {
             if value == 0 {
                 return Err(format!("{field} is 0, so that nothing would be served; set it to 1 or more"));
             }
+        }
+        if !(1..=86_400).contains(&self.task_stale_threshold_seconds) {
+            let seconds = self.task_stale_threshold_seconds;
+            return Err(format!("task_stale_threshold_seconds is {seconds}; set it to 1 … 86400"));
         }
         if let Some(key) = self.key()
             && !key.bytes().all(|byte| byte.is_ascii_graphic())

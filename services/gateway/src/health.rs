@@ -10,6 +10,7 @@ use axum::{
 };
 use futures::future::{join, join_all};
 use http::{StatusCode, header};
+use kinitro_proto::scheduling::v1::{ListWarningsRequest, scheduling_service_client::SchedulingServiceClient};
 use serde::{Serialize, Serializer, ser::SerializeMap as _};
 use tonic::Code;
 use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
@@ -40,9 +41,9 @@ pub(crate) struct Report {
     /// The culprits, when unhealthy.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
-    /// What is away without making the whole unhealthy.
+    /// What is away, or does not go on as it should, without making the whole unhealthy.
     #[serde(skip_serializing_if = "Option::is_none")]
-    warning: Option<&'static str>,
+    warning: Option<String>,
 }
 
 /// How a service is doing.
@@ -84,7 +85,12 @@ impl Health {
 
     /// The newest report.
     pub async fn report(&self) -> Arc<Report> {
-        self.report.get(async { Arc::new(Report::of(&join_all(self.upstreams.all().map(ask)).await)) }).await
+        let asked = async {
+            let findings = join_all(self.upstreams.all().map(ask));
+            let (findings, warnings) = join(findings, warnings(&self.upstreams.scheduling)).await;
+            Arc::new(Report::of(&findings, warnings))
+        };
+        self.report.get(asked).await
     }
 }
 
@@ -92,6 +98,22 @@ async fn answer(State(health): State<Arc<Health>>) -> Response {
     let report = health.report().await;
     let status = if report.reason.is_none() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, [(header::CACHE_CONTROL, "no-store")], Json(&*report)).into_response()
+}
+
+/// What scheduling has to say to people. When it does not answer, its own health says why.
+async fn warnings(scheduling: &Upstream) -> Vec<String> {
+    let mut client = SchedulingServiceClient::new(scheduling.channel.clone());
+    match tokio::time::timeout(CHECK_LIMIT, client.list_warnings(ListWarningsRequest {})).await {
+        Ok(Ok(answer)) => answer.into_inner().warnings,
+        Ok(Err(error)) => {
+            tracing::debug!(%error, "scheduling did not say its warnings");
+            Vec::new()
+        }
+        Err(_) => {
+            tracing::debug!(limit = ?CHECK_LIMIT, "scheduling did not say its warnings in time");
+            Vec::new()
+        }
+    }
 }
 
 async fn ask(upstream: &Upstream) -> Finding {
@@ -138,7 +160,7 @@ impl Finding {
 }
 
 impl Report {
-    fn of(findings: &[Finding]) -> Self {
+    fn of(findings: &[Finding], mut warnings: Vec<String>) -> Self {
         let state = |dependency: &str| {
             let answers = || findings.iter().flat_map(|it| &it.dependencies).filter(|(name, _)| *name == dependency);
             if answers().any(|(_, answer)| *answer == Answer::NotServing) {
@@ -156,6 +178,9 @@ impl Report {
                 culprits.push(format!("{dependency}: cannot be used by {}", sufferers.join(", ")));
             }
         }
+        for finding in findings.iter().filter(|it| it.fails("scheduling")) {
+            culprits.push(format!("{}: cannot lease from scheduling", finding.service));
+        }
         for finding in findings {
             match finding.condition() {
                 Condition::Unreachable => culprits.push(format!("{}: cannot be reached", finding.service)),
@@ -167,6 +192,9 @@ impl Report {
             }
         }
         let chain = state("chain");
+        if chain == "disconnected" {
+            warnings.insert(0, "chain: ingestion cannot follow it; what is published stays as it is".to_owned());
+        }
         Self {
             status: if culprits.is_empty() { "healthy" } else { "unhealthy" },
             database: state("postgres"),
@@ -174,8 +202,7 @@ impl Report {
             chain,
             services: findings.iter().map(|it| (it.service, it.condition())).collect(),
             reason: (!culprits.is_empty()).then(|| culprits.join("; ")),
-            warning: (chain == "disconnected")
-                .then_some("chain: ingestion cannot follow it; what is published stays as it is"),
+            warning: (!warnings.is_empty()).then(|| warnings.join("; ")),
         }
     }
 }

@@ -20,8 +20,10 @@ use crate::{
 
 const SCHEDULING: &str = "kinitro.scheduling.v1.SchedulingService";
 const SCORING: &str = "kinitro.scoring.v1.ScoringService";
+/// Where executors get their tasks.
+const FETCH: &str = "/v1/tasks/fetch";
 /// Routes that need the API key.
-const FOR_KEY_HOLDERS: [&str; 2] = ["/v1/tasks/fetch", "/v1/tasks/submit"];
+const FOR_KEY_HOLDERS: [&str; 2] = [FETCH, "/v1/tasks/submit"];
 /// The route whose answers never change. The weights of a block are not among them: while the chain stands still, a later cycle
 /// is of the same block.
 const IMMUTABLE: &str = "/v1/scores/{cycle_id}";
@@ -66,6 +68,7 @@ fn router(config: &Config, access: &Access) -> Result<Router, Error> {
         .service(SCORING, upstreams.scoring.channel)
         .timeout(CALL_LIMIT)
         .immutable(IMMUTABLE)
+        .preset(FETCH, "lease_seconds", config.task_stale_threshold_seconds)
         .native(health.routes().merge(scrape.routes()));
     for template in FOR_KEY_HOLDERS {
         let access = access.clone();

@@ -39,7 +39,11 @@ impl Upstreams {
             ingestion: upstream("ingestion", &config.ingestion_url, &["postgres", "chain"])?,
             scheduling: upstream("scheduling", &config.scheduling_url, &["postgres", "redis"])?,
             scoring: upstream("scoring", &config.scoring_url, &["postgres"])?,
-            execution: config.execution_url.as_deref().map(|url| upstream("execution", url, &[])).transpose()?,
+            execution: config
+                .execution_url
+                .as_deref()
+                .map(|url| upstream("execution", url, &["scheduling"]))
+                .transpose()?,
         })
     }
 

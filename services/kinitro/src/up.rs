@@ -96,6 +96,8 @@ fn plan(args: UpArgs, data_dir: PathBuf, settings: Settings, miners: &[SampleMin
     }
     let own_key = !args.no_auth && settings.gateway(Value::Null)?.api_key.is_none();
     let netuid = args.netuid.map(Value::from);
+    // Where a store that dies takes everything with it, what is played is handed in by the next start.
+    let results_dir = data_dir.join("results");
     Ok(Plan {
         gateway: address,
         gateway_flags: flags([
@@ -121,6 +123,7 @@ fn plan(args: UpArgs, data_dir: PathBuf, settings: Settings, miners: &[SampleMin
         execution_flags: (!args.no_executor).then(|| {
             flags([
                 ("default_max_concurrent", args.max_concurrent.map(Value::from)),
+                ("results_dir", Some(json!(results_dir))),
                 ("use_images", args.no_images.then_some(Value::Bool(false))),
                 // On a development chain policies are served on this machine.
                 ("allow_private_endpoints", yes(args.allow_private_endpoints || development)),

@@ -5,7 +5,7 @@ mod support;
 
 use std::time::Duration;
 
-use kinitro_proto::scheduling::v1::Cycle;
+use kinitro_proto::scheduling::v1::{Cycle, GetTaskStatsRequest};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
@@ -13,6 +13,7 @@ use nix::{
 use support::{
     ALONE, Backend, Options,
     counted::{assert_every_task_counted_once, most_attempts},
+    eventually,
     up::{all_gone, descendants},
 };
 
@@ -20,7 +21,12 @@ use support::{
 async fn slow_backend() -> Backend {
     let policies = vec![("push", 10), ("idle", 10)];
     // Fewer slots than tasks, so that some wait, some run and some are done when the blow comes.
-    let variables = vec![("KINITRO_EXECUTOR_DEFAULT_MAX_CONCURRENT", "4".to_owned())];
+    let variables = vec![
+        ("KINITRO_EXECUTOR_DEFAULT_MAX_CONCURRENT", "4".to_owned()),
+        // Only what heartbeats is given to others soon.
+        ("KINITRO_SCHEDULER_TASK_STALE_THRESHOLD_SECONDS", "900".to_owned()),
+        ("KINITRO_SCHEDULER_HEARTBEAT_LEASE_SECONDS", "3".to_owned()),
+    ];
     Backend::start(Options { policies, variables, ..Options::default() }).await
 }
 
@@ -43,6 +49,12 @@ async fn a_killed_executor_costs_its_running_episodes_one_attempt_and_nothing_el
     assert_eq!(families.len(), 1, "{families:?}");
     backend.signal("execution", Signal::SIGKILL);
     all_gone(&families).await;
+    eventually("the dead executor is not listed", || async {
+        let stats = backend.scheduling().get_task_stats(GetTaskStatsRequest::default()).await;
+        let stats = stats.map_err(|status| status.message().to_owned())?.into_inner();
+        if stats.active_executors.is_empty() { Ok(()) } else { Err(format!("{stats:?}")) }
+    })
+    .await;
     backend.spawn("execution");
     assert_every_task_counted_once(&backend, &cycle).await;
     let most = most_attempts(&backend).await;

@@ -30,8 +30,11 @@ pub struct Config {
     pub env_ids: Option<Vec<String>>,
     /// A cycle that runs longer is closed and scored with what is complete.
     pub cycle_timeout_seconds: u64,
-    /// A lease that is not heartbeaten for so long goes to another executor.
+    /// The leases of an executor that sends no heartbeats go to another one after so long, unless it or the gateway names less.
     pub task_stale_threshold_seconds: u64,
+    /// A lease that is not heartbeaten for so long goes to another executor: executors of ours heartbeat three times as often. At most
+    /// `task_stale_threshold_seconds`.
+    pub heartbeat_lease_seconds: u64,
     /// Leases that a task may spend before it becomes a dead letter.
     pub max_attempts: u32,
     /// The part of a miner's episodes in a cycle that may be lost as our fault after its policy saw an observation. What a miner alone
@@ -57,6 +60,7 @@ impl Default for Config {
             env_ids: None,
             cycle_timeout_seconds: 7200,
             task_stale_threshold_seconds: 900,
+            heartbeat_lease_seconds: 30,
             max_attempts: 3,
             max_lost_share: 0.05,
             on_demand: false,
@@ -115,6 +119,7 @@ impl Config {
             ("episodes_per_env", u64::from(self.episodes_per_env), 1, u64::from(MAX_EPISODES_PER_ENV)),
             ("cycle_timeout_seconds", self.cycle_timeout_seconds, 1, YEAR),
             ("task_stale_threshold_seconds", self.task_stale_threshold_seconds, 1, 24 * 3600),
+            ("heartbeat_lease_seconds", self.heartbeat_lease_seconds, 1, 3600),
             ("max_attempts", u64::from(self.max_attempts), 1, 100),
         ];
         for (field, value, least, most) in bounds {

@@ -63,9 +63,12 @@ pub async fn start(config: Config, listener: TcpListener, supervisor: &Superviso
     let events = EventBus::connect(&config.redis_url, &config.queue_prefix).await?;
     let settings = TaskSettings {
         lease: Duration::from_secs(config.task_stale_threshold_seconds),
+        heartbeat_lease: Duration::from_secs(config.heartbeat_lease_seconds),
         max_attempts: config.max_attempts,
     };
-    let tasks = Tasks::new(pool.clone(), queue.clone(), events.clone(), settings).with_draining(supervisor.draining());
+    let tasks = Tasks::new(pool.clone(), queue.clone(), events.clone(), settings)
+        .with_draining(supervisor.draining())
+        .after_an_outage();
     let on_demand = config.on_demand;
     let cycles = Arc::new(Cycles {
         pool: pool.clone(),

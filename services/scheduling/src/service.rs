@@ -8,8 +8,9 @@ use kinitro_proto::scheduling::v1::{
     GetEvaluationMetricsRequest, GetStatusRequest, GetTaskStatsRequest, HeartbeatRequest, HeartbeatResponse,
     LeaseTasksRequest, LeaseTasksResponse, ListDeadLettersRequest, ListDeadLettersResponse, ListEnvironmentsRequest,
     ListEnvironmentsResponse, ListLostAttemptsRequest, ListLostAttemptsResponse, ListMinersRequest, ListMinersResponse,
-    ListTimingsRequest, ListTimingsResponse, ReleaseTasksRequest, ReleaseTasksResponse, RequeueDeadLettersRequest,
-    RequeueDeadLettersResponse, StartCycleRequest, Status, TaskStats, scheduling_service_server::SchedulingService,
+    ListTimingsRequest, ListTimingsResponse, ListWarningsRequest, ListWarningsResponse, ReleaseTasksRequest,
+    ReleaseTasksResponse, RequeueDeadLettersRequest, RequeueDeadLettersResponse, StartCycleRequest, Status, TaskStats,
+    scheduling_service_server::SchedulingService,
 };
 use tonic::{Request, Response};
 
@@ -103,6 +104,11 @@ impl SchedulingService for Scheduling {
 
     async fn get_task_stats(&self, request: Request<GetTaskStatsRequest>) -> Answer<TaskStats> {
         Ok(Response::new(self.cycles.tasks.stats(request.into_inner()).await?))
+    }
+
+    async fn list_warnings(&self, _: Request<ListWarningsRequest>) -> Answer<ListWarningsResponse> {
+        let warnings = self.cycles.tasks.unserved().await?.warning().into_iter().collect();
+        Ok(Response::new(ListWarningsResponse { warnings }))
     }
 
     async fn get_status(&self, _: Request<GetStatusRequest>) -> Answer<Status> {

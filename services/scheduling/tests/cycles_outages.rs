@@ -449,3 +449,25 @@ async fn the_health_says_that_the_schema_is_missing() {
     replica.wait_for(cycle.id, "completed").await;
     replica.drain().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_crash_of_postgres_the_next_cycle_has_the_next_number() {
+    let mut postgres = kinitro_stores::testing::private_postgres().await;
+    let redis_url = kinitro_stores::testing::redis_url().await;
+    let deployment = Deployment::over(1, postgres.url(), redis_url).await;
+    let mut replica = deployment.start().await;
+    let first = replica.start_cycle().await.unwrap();
+    assert_eq!(first.id, 1);
+    replica.client.cancel_cycle(CancelCycleRequest { cycle_id: first.id }).await.unwrap();
+    postgres.kill();
+    postgres.restart().await.unwrap();
+    let second = loop {
+        match replica.start_cycle().await {
+            Ok(cycle) => break cycle,
+            Err(status) => assert_eq!(status.code(), Code::Unavailable, "{status:?}"),
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    };
+    assert_eq!(second.id, 2);
+    replica.drain().await;
+}

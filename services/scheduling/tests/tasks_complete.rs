@@ -302,6 +302,7 @@ async fn results_of_executors_without_verdicts_are_understood() {
         task_uuid: task.task_uuid.clone(),
         success,
         score: f64::from(u8::from(success)),
+        timesteps: 50,
         error: error.map(str::to_owned),
         ..Default::default()
     };
@@ -318,12 +319,53 @@ async fn results_of_executors_without_verdicts_are_understood() {
 #[tokio::test]
 async fn oversized_requests_are_refused_as_a_whole() {
     let world = world().await;
-    let request = CompleteTasksRequest { executor_id: "a".into(), results: vec![TaskResult::default(); 1001] };
+    let request = CompleteTasksRequest {
+        executor_id: "a".into(),
+        results: vec![TaskResult::default(); 1001],
+        trajectory_hashes: false,
+    };
     let error = world.tasks.complete(request).await.unwrap_err();
     assert!(matches!(error, TaskError::Invalid { field: "results", .. }), "{error}");
-    let request = CompleteTasksRequest { executor_id: " ".into(), results: Vec::new() };
+    let request = CompleteTasksRequest { executor_id: " ".into(), ..Default::default() };
     assert!(matches!(
         world.tasks.complete(request).await.unwrap_err(),
         TaskError::Invalid { field: "executor_id", .. }
     ));
+}
+
+/// As the Python executor hands in the end of an episode in which the policy failed.
+fn told(task: &Task, error: &str) -> TaskResult {
+    TaskResult { task_uuid: task.task_uuid.clone(), error: Some(error.to_owned()), ..TaskResult::default() }
+}
+
+#[tokio::test]
+async fn a_policy_fault_told_in_the_words_of_the_python_executor_counts_for_the_miner() {
+    let world = world().await;
+    let texts = [
+        ("Miner reset failed: HTTPStatusError: Client error '422 Unprocessable Entity'", "http_status"),
+        ("Miner returned no action at step 7", "invalid_response"),
+        ("Miner action timeout at step 12", "action_timeout"),
+        ("Miner action failed at step 3: RemoteProtocolError: Server disconnected", "connection_closed"),
+    ];
+    let (cycle, _) = world.cycle(1, 1, texts.len() as u32 + 1).await;
+    for (error, cause) in texts {
+        let task = world.lease_one("python").await;
+        let answer = world.complete("python", vec![told(&task, error)]).await;
+        assert_eq!((answer.accepted, answer.rejected), (1, 0), "{error}: {:?}", answer.errors);
+        let row = world.row(&task.task_uuid).await;
+        assert_eq!((&*row.state, row.verdict.as_deref()), ("completed", Some("policy_fault")), "{error}");
+        assert_eq!((row.cause.as_deref(), row.error.as_deref()), (Some(cause), Some(error)));
+    }
+    // What is not known stays ours, and so does a policy that could not be reached: played again.
+    let task = world.lease_one("python").await;
+    world.complete("python", vec![told(&task, "Evaluation timeout")]).await;
+    let row = world.row(&task.task_uuid).await;
+    assert_eq!((&*row.state, row.cause.as_deref()), ("pending", Some("executor")));
+    let task = world.lease_one("python").await;
+    world
+        .complete("python", vec![told(&task, "Miner reset failed: ConnectError: All connection attempts failed")])
+        .await;
+    assert_eq!(world.row(&task.task_uuid).await.state, "pending");
+    let progress = world.tasks.progress(cycle).await.unwrap();
+    assert_eq!((progress.policy_faults, progress.pending), (texts.len() as u32, 1));
 }

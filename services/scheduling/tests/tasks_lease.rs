@@ -8,9 +8,9 @@ use std::{
     time::Duration,
 };
 
-use kinitro_proto::scheduling::v1::{LeaseTasksRequest, RequeueDeadLettersRequest};
-use kinitro_scheduling::tasks::TaskError;
-use tasks_support::{fault, lease_request, success, world};
+use kinitro_proto::scheduling::v1::{HeartbeatRequest, LeaseTasksRequest, RequeueDeadLettersRequest};
+use kinitro_scheduling::tasks::{TaskError, TaskSettings};
+use tasks_support::{fault, lease_request, leases, success, world};
 
 #[tokio::test]
 async fn a_lease_tells_all_about_the_episode() {
@@ -202,4 +202,42 @@ async fn malformed_lease_requests_are_refused_by_field() {
     assert_eq!(refused(full(vec![65_536])).await, "full_miner_uids");
     let env_ids = vec!["no environment".to_owned()];
     assert_eq!(refused(LeaseTasksRequest { env_ids, ..lease_request("a", 1) }).await, "env_ids");
+}
+
+#[tokio::test]
+async fn leases_of_executors_that_heartbeat_are_short_and_those_of_others_as_long_as_they_ask() {
+    let world = world().await;
+    world.cycle(1, 1, 5).await;
+    let hour = Duration::from_secs(3600);
+    let settings = TaskSettings { lease: hour, heartbeat_lease: Duration::from_secs(1), max_attempts: 3 };
+    let tasks = world.tasks_with(settings).await;
+    let lease = async |executor: &str, heartbeats: bool, lease_seconds: Option<u32>| {
+        let request = LeaseTasksRequest { heartbeats, lease_seconds, ..lease_request(executor, 1) };
+        tasks.lease(request).await.unwrap()
+    };
+    let dying = lease("dies", true, None).await;
+    assert_eq!((dying.tasks.len(), dying.lease_seconds), (1, 1));
+    assert_eq!(lease("as-ever", false, None).await.lease_seconds, 3600);
+    assert_eq!(lease("through-the-gateway", false, Some(300)).await.lease_seconds, 300);
+    assert_eq!(lease("greedy", false, Some(7200)).await.lease_seconds, 3600);
+    for seconds in [0, 86_401] {
+        let request = LeaseTasksRequest { lease_seconds: Some(seconds), ..lease_request("a", 1) };
+        let refused = tasks.lease(request).await.unwrap_err();
+        assert!(matches!(refused, TaskError::Invalid { field: "lease_seconds", .. }), "{refused}");
+    }
+    assert_eq!(lease("fifth", false, None).await.tasks.len(), 1);
+
+    let again = loop {
+        let answer = lease("next", true, None).await;
+        if let Some(task) = answer.tasks.into_iter().next() {
+            break task;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    };
+    assert_eq!((&again.task_uuid, again.attempt), (&dying.tasks[0].task_uuid, 2));
+    let active = tasks.stats(Default::default()).await.unwrap().active_executors;
+    assert_eq!(active, ["as-ever", "fifth", "greedy", "next", "through-the-gateway"], "the dead one is not listed");
+    let kept = HeartbeatRequest { executor_id: "next".to_owned(), leases: leases(&[&again]) };
+    let kept = tasks.heartbeat(kept).await.unwrap();
+    assert_eq!((kept.lost, kept.lease_seconds), (Vec::new(), 1));
 }

@@ -5,8 +5,9 @@ mod tasks_support;
 
 use std::sync::Arc;
 
+use kinitro_proto::scheduling::v1::HeartbeatRequest;
 use kinitro_scheduling::tasks::TaskError;
-use tasks_support::{World, fault, lease_request, success, world, world_on};
+use tasks_support::{World, fault, lease_request, leases, success, world, world_on};
 use tonic::{Code, Status};
 
 #[tokio::test]
@@ -217,4 +218,48 @@ async fn an_environment_that_fell_out_of_the_list_is_put_back() {
     assert!(world.lease("a", 3).await.is_empty());
     assert_eq!(world.tasks.reconcile().await.unwrap(), 0);
     assert_eq!(world.lease("a", 3).await.len(), 3);
+}
+
+#[tokio::test]
+async fn an_outage_gives_no_lease_to_others_before_its_holder_could_be_heard() {
+    let mut postgres = kinitro_stores::testing::private_postgres().await;
+    let world = world_on(&postgres.url(), &kinitro_stores::testing::redis_url().await).await;
+    world.cycle(1, 1, 1).await;
+    let task = world.lease_one("a").await;
+    postgres.kill();
+    let heartbeat = HeartbeatRequest { executor_id: "a".to_owned(), leases: leases(&[&task]) };
+    assert!(matches!(world.tasks.heartbeat(heartbeat).await.unwrap_err(), TaskError::Database(_)));
+    world.expire_leases().await;
+    postgres.restart().await.unwrap();
+    assert!(world.lease("b", 1).await.is_empty(), "a was not asked yet");
+    assert!(world.heartbeat("a", &[&task]).await.is_empty(), "a plays on");
+    assert_eq!(world.complete("a", vec![success(&task)]).await.accepted, 1);
+    assert_eq!(world.row(&task.task_uuid).await.attempt, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_task_that_is_completed_while_the_stores_are_compared_is_not_queued_again() {
+    let world = Arc::new(world().await);
+    // More than one page, so that the end of what was read is old when it is compared.
+    let (cycle, tasks) = world.cycle(10, 3, 400).await;
+    let mut executors = Vec::new();
+    for name in ["a", "b"] {
+        let world = world.clone();
+        executors.push(tokio::spawn(async move {
+            loop {
+                let batch = world.lease(name, 100).await;
+                if batch.is_empty() {
+                    return;
+                }
+                world.complete(name, batch.iter().map(success).collect()).await;
+            }
+        }));
+    }
+    let mut enqueued = 0;
+    while executors.iter().any(|executor| !executor.is_finished()) {
+        enqueued += world.tasks.reconcile().await.unwrap();
+    }
+    assert_eq!(enqueued, 0, "every task was in the queue until it was completed");
+    assert_eq!(world.tasks.progress(cycle).await.unwrap().completed as usize, tasks.len());
+    assert_eq!(world.queue.depth(&[]).await.unwrap(), []);
 }

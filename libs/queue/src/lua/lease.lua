@@ -1,9 +1,10 @@
 -- Leases tasks: first those whose lease expired, then those that were passed over, then new ones, spread over the environments.
 -- Nothing is leased of a miner that is full or has as many in this answer as one may have: what is met of it is passed over.
--- KEYS: set of environments, executors by time, cursors.
--- ARGV: group, prefix of the work streams, prefix of the passed over, executor, how many, lease in ms, turn, most of one miner (0 for
--- any number), full miners (2 bytes each), how many environments from the turn on to look at (0 for all), then the environments wanted
--- (none for all).
+-- KEYS: set of environments, executors by time, cursors, when there was work.
+-- ARGV: group, prefix of the work streams, prefix of the passed over, executor, how many, ms after which a lease has expired, turn, most of
+-- one miner (0 for any number), full miners (2 bytes each), how many environments from the turn on to look at (0 for all), how many of these
+-- ms are over for a lease of this call, for how many ms the executor is active without one, 1 to take expired leases, ms for which work is
+-- seen in one, then the environments wanted (none for all).
 -- Answers {waiting in all environments, the turn and how many environments with which to go on (0 and 0 when it looked at everything),
 -- {environment, tasks packed, how many of them are redelivered}, ...}.
 local group, prefix, passed_prefix, executor = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
@@ -18,7 +19,8 @@ local NOBODY = 65536
 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-redis.call('ZADD', KEYS[2], now, executor)
+local gone = tonumber(ARGV[11])
+redis.call('ZADD', KEYS[2], 'GT', now + tonumber(ARGV[12]), executor)
 redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now - 86400000)
 
 local function uid_at(text, at)
@@ -34,9 +36,9 @@ local function room_for(uid)
 end
 
 local span, filter = tonumber(ARGV[10]), nil
-if #ARGV > 10 then
+if #ARGV > 14 then
   filter = {}
-  for i = 11, #ARGV do filter[ARGV[i]] = true end
+  for i = 15, #ARGV do filter[ARGV[i]] = true end
 end
 
 local names = redis.call('SMEMBERS', KEYS[1])
@@ -63,7 +65,7 @@ for i = 1, #names do
     if i <= span and (not filter or filter[name]) then
       chosen[#chosen + 1] = {
         at = i, name = name, stream = stream, passed = passed_prefix .. name,
-        pending = pending, waiting = length - pending, tasks = {}, redelivered = 0,
+        pending = pending, waiting = length - pending, tasks = {}, held = {}, redelivered = 0,
       }
     end
   end
@@ -79,6 +81,7 @@ local function keep(work, entries, limit, skipped)
     if left > 0 and kept < limit then
       if uid ~= NOBODY then room[uid] = left - 1 end
       work.tasks[#work.tasks + 1] = task
+      work.held[#work.held + 1] = entry[1]
       kept = kept + 1
     else
       skipped[#skipped + 1] = { entry[1], uid }
@@ -166,7 +169,7 @@ end
 
 for _, work in ipairs(chosen) do
   local looked, cursor, before, skipped = 0, nil, nil, {}
-  while wanted > 0 and looked < work.pending and look > 0 do
+  while wanted > 0 and looked < work.pending and look > 0 and ARGV[13] == '1' do
     before = before or redis.call('HGET', KEYS[3], work.name) or '0-0'
     cursor = cursor or before
     local claimed = redis.call('XAUTOCLAIM', work.stream, group, executor, lease, cursor, 'COUNT', wanted)
@@ -213,6 +216,20 @@ if over <= 0 and wanted > 0 then
       break
     end
   end
+end
+local any = false
+for _, work in ipairs(chosen) do
+  if #work.held > 0 then
+    any = true
+    if gone > 0 then
+      for _, option in ipairs({ 'IDLE', gone, 'JUSTID' }) do work.held[#work.held + 1] = option end
+      redis.call('XCLAIM', work.stream, group, executor, 0, unpack(work.held))
+    end
+  end
+end
+if any then
+  redis.call('ZADD', KEYS[2], 'GT', now + tonumber(lease) - gone, executor)
+  redis.call('SET', KEYS[4], now + tonumber(ARGV[14]))
 end
 for _, work in ipairs(chosen) do
   if #work.tasks > 0 then answer[#answer + 1] = { work.name, table.concat(work.tasks), work.redelivered } end

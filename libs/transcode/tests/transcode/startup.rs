@@ -86,5 +86,9 @@ async fn misspelt_names_of_services_and_routes_are_refused() {
     assert_refused(immutable.into_router(), &["/v1/wrong"]);
     let guard = transcoder().service(SERVICE, nowhere()).guard("/v1/wrong", |_| Ok(()));
     assert_refused(guard.into_router(), &["/v1/wrong"]);
+    let preset = transcoder().service(SERVICE, nowhere()).preset("/v1/wrong", "maybe_u64", 1);
+    assert_refused(preset.into_router(), &["/v1/wrong"]);
+    let preset = transcoder().service(SERVICE, nowhere()).preset("/v1/echo", "maybe_u32", 1);
+    assert_refused(preset.into_router(), &["maybe_u32"]);
     assert!(Transcoder::new(b"not a descriptor set").is_err());
 }

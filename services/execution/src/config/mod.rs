@@ -91,6 +91,8 @@ pub struct Config {
     pub allow_private_endpoints: bool,
     /// Seconds that running episodes have to finish when the executor drains.
     pub drain_seconds: f64,
+    /// The folder in which results that scheduling has not taken outlive this process; absent to keep them in memory only.
+    pub results_dir: Option<String>,
     /// The folder with the environments' models; absent for where `make setup` puts it.
     pub assets: Option<String>,
     /// Verbosity of the log.
@@ -151,6 +153,7 @@ impl Default for Config {
             beacon: None,
             allow_private_endpoints: false,
             drain_seconds: 20.0,
+            results_dir: None,
             assets: None,
             log_level: "INFO".to_owned(),
             api_url: None,

@@ -42,7 +42,10 @@ impl Leasing {
         let (leases_returned, delivered) = tokio::join!(self.hand_back(unplayed), delivered);
         if delivered.is_err() {
             let results = self.leases.all().len();
-            tracing::error!(results, "scheduling is away: results are lost with this process and will be played again");
+            tracing::error!(
+                results,
+                "scheduling is away: without results_dir, results are lost with this process and will be played again"
+            );
         }
         let episodes_finished = self.finished.load(Ordering::Relaxed) - before;
         tracing::info!(episodes_finished, leases_returned, "drained");

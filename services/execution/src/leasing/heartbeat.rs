@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use kinitro_proto::scheduling::v1::HeartbeatRequest;
+use kinitro_proto::scheduling::v1::{HeartbeatRequest, Lease};
 use tokio::time::sleep;
 
 use super::{HEARTBEAT_BATCH, Leasing};
@@ -33,15 +33,21 @@ impl Leasing {
         }
     }
 
+    /// Says that this executor lives, and which leases do, if any.
     async fn heartbeat(&self) -> bool {
         let leases = self.leases.all();
-        for part in leases.chunks(HEARTBEAT_BATCH) {
+        let none: Option<&[Lease]> = leases.is_empty().then_some(&[]);
+        for part in leases.chunks(HEARTBEAT_BATCH).chain(none) {
             let request = HeartbeatRequest { executor_id: self.executor_id.to_string(), leases: part.to_vec() };
-            match self.scheduling.clone().heartbeat(within(CALL_TIMEOUT, request)).await {
+            match self.contact.noted(self.scheduling.clone().heartbeat(within(CALL_TIMEOUT, request)).await) {
                 Ok(answer) => {
                     let answer = answer.into_inner();
                     self.lease_lives(answer.lease_seconds);
                     self.leases.lost(part, &answer.lost);
+                }
+                Err(status) if part.is_empty() => {
+                    tracing::debug!(%status, "scheduling took no heartbeat");
+                    return false;
                 }
                 Err(status) => {
                     tracing::warn!(%status, leases = part.len(), "scheduling took no heartbeat");

@@ -30,10 +30,11 @@ use tracing::Instrument as _;
 pub(crate) use drain::{Drained, FAREWELL};
 
 use crate::{
+    contact::Contact,
     engine::Engine,
     episode::{Plan, Report},
     family::{Ended, Family, Slot},
-    lease::Leases,
+    lease::{End, Leases},
     miners::{Miners, Seat},
     network::Network,
     scheduling::{BackOff, CALL_TIMEOUT, LONGEST_WAIT, Scheduling, within},
@@ -62,6 +63,7 @@ const FULL_PAUSE: Duration = Duration::from_secs(1);
 pub(crate) struct Leasing {
     pub(crate) engine: Arc<Engine>,
     pub(crate) scheduling: Scheduling,
+    pub(crate) contact: Arc<Contact>,
     pub(crate) executor_id: ExecutorId,
     pub(crate) leases: Arc<Leases>,
     pub(crate) miners: Arc<Miners>,
@@ -160,6 +162,8 @@ impl Leasing {
             wait_ms: u32::try_from(wait.as_millis()).unwrap_or(u32::MAX),
             full_miner_uids: full.into_iter().take(MOST_FULL_MINERS).collect(),
             max_per_miner: self.miners.least_room(),
+            heartbeats: true,
+            lease_seconds: None,
         };
         let mut scheduling = self.scheduling.clone();
         let mut call = std::pin::pin!(scheduling.lease_tasks(within(wait + CALL_TIMEOUT, request)));
@@ -167,7 +171,7 @@ impl Leasing {
             answer = &mut call => answer,
             () = self.engine.stop.cancelled() => timeout(LAST_ANSWER, call).await.ok()?,
         };
-        Some(answer.map(tonic::Response::into_inner))
+        Some(self.contact.noted(answer).map(tonic::Response::into_inner))
     }
 
     async fn pause(&self, pause: Duration) {
@@ -184,7 +188,10 @@ impl Leasing {
         let env_id = task.env_id.parse().ok().filter(known);
         let place = self.miners.try_enter(task.miner_uid).zip(family.slots.try_take());
         // From here on it is kept alive, also while it is handed back.
-        let stop = self.leases.take(&task);
+        let Some(stop) = self.leases.take(&task) else {
+            tracing::info!(task_uuid = task.task_uuid, "a task came again whose result waits here to be delivered");
+            return None;
+        };
         let Some((seat, _slot)) = place else {
             tracing::debug!(task_uuid = task.task_uuid, miner_uid = task.miner_uid, "no place for a task");
             return Some(lease);
@@ -236,7 +243,7 @@ impl Leasing {
             _ => None,
         };
         tracing::info!(cause = %report.cause, timesteps = report.timesteps, evidence = report.evidence, "episode ended");
-        self.leases.finish(&lease);
+        self.leases.finish(&lease, if report.cause.verdict().counts() { End::Counts } else { End::Fault });
         self.finished.fetch_add(1, Ordering::Relaxed);
         // The slot is kept until the result is taken in, which bounds how many results can wait.
         if self.results.send(result(&lease, report, beacon_reached)).await.is_err() {

@@ -11,6 +11,7 @@ use kinitro_execution::{Config, Error, WorkerCommand};
 use kinitro_proto::execution::v1::execution_service_client::ExecutionServiceClient;
 use tokio::net::TcpListener;
 use tonic::transport::Channel;
+use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
 
 pub const ENVIRONMENTS: [&str; 3] = ["metaworld/reach-v3", "metaworld/push-v3", "metaworld/drawer-close-v3"];
 
@@ -20,6 +21,7 @@ pub const WORKER: &str = env!("CARGO_BIN_EXE_kinitro-family");
 /// A running executor.
 pub struct Executor {
     pub client: ExecutionServiceClient<Channel>,
+    pub address: SocketAddr,
     pub supervisor: Supervisor,
 }
 
@@ -57,7 +59,7 @@ impl Executor {
         let supervisor = Supervisor::new();
         kinitro_execution::start(config, worker, listener, &supervisor).await?;
         let client = ExecutionServiceClient::connect(format!("http://{address}")).await.unwrap();
-        Ok(Self { client, supervisor })
+        Ok(Self { client, address, supervisor })
     }
 
     /// One without anything to lease from.
@@ -65,6 +67,23 @@ impl Executor {
         let mut config = config(&format!("http://{}", free_address().await));
         change(&mut config);
         Self::start(config).await
+    }
+
+    /// Waits until its health says so of a part, or with no name of the whole.
+    pub async fn says(&self, part: &str, expected: ServingStatus) {
+        let channel = Channel::from_shared(format!("http://{}", self.address)).unwrap().connect_lazy();
+        let mut health = HealthClient::new(channel);
+        let asked = async {
+            loop {
+                let request = HealthCheckRequest { service: part.to_owned() };
+                if health.check(request).await.is_ok_and(|answer| answer.get_ref().status() == expected) {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        let said = tokio::time::timeout(Duration::from_secs(60), asked).await;
+        assert!(said.is_ok(), "waited in vain for {part:?} to be {expected:?}");
     }
 
     pub async fn stop(self) -> Result<(), SupervisorError> {

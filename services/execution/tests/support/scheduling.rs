@@ -35,6 +35,8 @@ pub struct Table {
     /// How many `CompleteTasks` calls are still refused.
     pub refuse_completions: usize,
     pub lease_calls: usize,
+    /// Lease calls that did not say that heartbeats follow, and completions that did not say that hashes are there.
+    pub unannounced: usize,
     pub largest_request: u32,
     pub env_ids: BTreeSet<String>,
     /// Whether it leases tasks of miners that the executor said are full.
@@ -130,6 +132,7 @@ impl SchedulingService for Scheduling {
         let batch = request.batch_size.unwrap_or(10);
         let wait_until = tokio::time::Instant::now() + Duration::from_millis(request.wait_ms.into());
         self.table().lease_calls += 1;
+        self.table().unannounced += usize::from(!request.heartbeats);
         loop {
             {
                 let mut table = self.table();
@@ -176,7 +179,9 @@ impl SchedulingService for Scheduling {
             return Err(Status::unavailable("the database is away"));
         }
         let mut answer = CompleteTasksResponse::default();
-        for result in request.into_inner().results {
+        let request = request.into_inner();
+        table.unannounced += usize::from(!request.trajectory_hashes);
+        for result in request.results {
             if table.completed.iter().any(|known| known.task_uuid == result.task_uuid) {
                 table.again += 1;
                 answer.duplicates += 1;
@@ -239,6 +244,9 @@ impl SchedulingService for Scheduling {
         Err(not_an_executors_call())
     }
     async fn get_task_stats(&self, _: Request<GetTaskStatsRequest>) -> Result<Response<TaskStats>, Status> {
+        Err(not_an_executors_call())
+    }
+    async fn list_warnings(&self, _: Request<ListWarningsRequest>) -> Result<Response<ListWarningsResponse>, Status> {
         Err(not_an_executors_call())
     }
     async fn get_status(

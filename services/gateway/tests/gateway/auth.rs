@@ -20,11 +20,17 @@ async fn the_right_key_opens_and_the_answer_has_the_exact_body() {
                 r#"{"tasks":[{"task_uuid":"t-1","cycle_id":18446744073709551615,"miner_uid":0,"miner_hotkey":"","#,
                 r#""miner_endpoint":"http://10.0.0.1/","miner_repo":"","miner_revision":"","env_id":"","seed":0,"#,
                 r#""status":"","created_at":"2026-01-02T03:04:05.006Z","attempt":0,"traceparent":""}],"#,
-                r#""total_pending":7,"lease_seconds":60}"#
+                r#""total_pending":7,"lease_seconds":300}"#
             )
         );
         assert_eq!((answer.status, answer.header("cache-control")), (200, "no-store"));
     }
+    // The setting is what an executor has that names no time itself.
+    let asked = house.post(FETCH, &[("authorization", &key)], r#"{"executor_id":"e","lease_seconds":70}"#).await;
+    assert_eq!(asked.json()["lease_seconds"], 70);
+    let set = House::build_with(|config| config.task_stale_threshold_seconds = 45).await;
+    let asked = set.post(FETCH, &[("authorization", &key)], r#"{"executor_id":"e"}"#).await;
+    assert_eq!(asked.json()["lease_seconds"], 45);
     let answer = house.post(SUBMIT, &[("authorization", &key)], r#"{"executor_id":"e","results":[{},{}]}"#).await;
     assert_eq!(answer.json()["accepted"], 2);
 }

@@ -1,6 +1,6 @@
 //! `/health` names the culprit and recovers by itself.
 
-use crate::support::{House, Service};
+use crate::support::{House, Service, WARNING};
 
 #[tokio::test]
 async fn all_well_is_healthy_to_the_byte() {
@@ -92,6 +92,27 @@ async fn an_executor_counts_when_it_is_configured() {
     assert_eq!(house.health_becomes(200).await.json()["services"]["execution"], "serving");
     executor.set("", false).await;
     assert_eq!(house.health_becomes(503).await.json()["reason"], "execution: is not serving");
+}
+
+#[tokio::test]
+async fn an_executor_that_does_not_reach_scheduling_is_named() {
+    let executor = Service::start(&["scheduling"]).await;
+    let url = format!("http://{}", executor.address);
+    let house = House::build_with(|config| config.execution_url = Some(url)).await;
+    house.health_becomes(200).await;
+    executor.set("scheduling", false).await;
+    let answer = house.health_becomes(503).await;
+    assert_eq!(answer.json()["reason"], "execution: cannot lease from scheduling");
+    assert_eq!(answer.json()["services"]["execution"], "not_serving");
+}
+
+#[tokio::test]
+async fn work_that_no_executor_comes_for_is_named_and_takes_no_part_down() {
+    let scheduling = Service::start(&["postgres", "redis", "idle"]).await;
+    let url = format!("http://{}", scheduling.address);
+    let house = House::build_with(|config| config.scheduling_url = url).await;
+    let answer = house.health_becomes(200).await;
+    assert_eq!((&answer.json()["status"], &answer.json()["warning"]), (&"healthy".into(), &WARNING.into()));
 }
 
 #[tokio::test]

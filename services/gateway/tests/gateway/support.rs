@@ -8,7 +8,8 @@ use kinitro_gateway::{Config, Error, start};
 use kinitro_proto::{
     scheduling::v1::{
         CompleteTasksRequest, CompleteTasksResponse, EvaluationMetrics, GetEvaluationMetricsRequest,
-        GetTaskStatsRequest, LeaseTasksRequest, LeaseTasksResponse, Task, TaskStats,
+        GetTaskStatsRequest, LeaseTasksRequest, LeaseTasksResponse, ListWarningsRequest, ListWarningsResponse, Task,
+        TaskStats,
     },
     scoring::v1::{GetScoresRequest, GetWeightsRequest, ScoreDetail, Scores, Weights},
 };
@@ -34,7 +35,7 @@ pub struct Service {
 }
 
 impl Service {
-    /// Starts at a free port, every name serving.
+    /// Starts at a free port, every name serving. One that depends on `idle` is a scheduling that warns of it.
     pub async fn start(dependencies: &[&'static str]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let server = listener.local_addr().unwrap();
@@ -42,7 +43,9 @@ impl Service {
         for name in dependencies {
             reporter.set_service_status(name, ServingStatus::Serving).await;
         }
-        let routes = tonic::service::Routes::from(Router::new().fallback(answer)).add_service(health);
+        let warns = dependencies.contains(&"idle");
+        let answers = Router::new().fallback(move |request| answer(request, warns));
+        let routes = tonic::service::Routes::from(answers).add_service(health);
         tokio::spawn(
             tonic::transport::Server::builder().add_routes(routes).serve_with_incoming(TcpIncoming::from(listener)),
         );
@@ -85,8 +88,12 @@ async fn pass_on(relay: TcpListener, server: SocketAddr, cut: watch::Receiver<bo
     }
 }
 
-async fn answer(request: Request) -> http::Response<Body> {
+async fn answer(request: Request, warns: bool) -> http::Response<Body> {
     let method = request.uri().path().rsplit('/').next().unwrap_or_default().to_owned();
+    if method == "ListWarnings" && !warns {
+        // As scheduling of before answers.
+        return Status::unimplemented("not in this version").into_http();
+    }
     let request = request.map(Body::new);
     macro_rules! answers {
         ($($name:literal => $function:path as $request:ty => $response:ty),+ $(,)?) => {
@@ -105,6 +112,7 @@ async fn answer(request: Request) -> http::Response<Body> {
     answers! {
         "LeaseTasks" => lease as LeaseTasksRequest => LeaseTasksResponse,
         "CompleteTasks" => complete as CompleteTasksRequest => CompleteTasksResponse,
+        "ListWarnings" => warnings as ListWarningsRequest => ListWarningsResponse,
         "GetTaskStats" => stats as GetTaskStatsRequest => TaskStats,
         "GetEvaluationMetrics" => figures as GetEvaluationMetricsRequest => EvaluationMetrics,
         "GetWeights" => weights as GetWeightsRequest => Weights,
@@ -123,7 +131,14 @@ fn lease(request: LeaseTasksRequest) -> Result<LeaseTasksResponse, Status> {
         created_at: Some(prost_types::Timestamp { seconds: 1_767_323_045, nanos: 6_000_000 }),
         ..Task::default()
     };
-    Ok(LeaseTasksResponse { tasks: vec![task], total_pending: 7, lease_seconds: 60 })
+    let lease_seconds = request.lease_seconds.unwrap_or_default();
+    Ok(LeaseTasksResponse { tasks: vec![task], total_pending: 7, lease_seconds })
+}
+
+pub const WARNING: &str = "execution: no executor leased anything for 61 s while 18 tasks wait";
+
+fn warnings(_: ListWarningsRequest) -> Result<ListWarningsResponse, Status> {
+    Ok(ListWarningsResponse { warnings: vec![WARNING.to_owned()] })
 }
 
 fn complete(request: CompleteTasksRequest) -> Result<CompleteTasksResponse, Status> {

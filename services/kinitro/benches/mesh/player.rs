@@ -116,7 +116,8 @@ impl Player {
     async fn submit(&mut self, results: Vec<TaskResult>) -> Result<Answer> {
         match &mut self.way {
             Way::Grpc(client) => {
-                let request = CompleteTasksRequest { executor_id: self.executor_id.clone(), results };
+                let request =
+                    CompleteTasksRequest { executor_id: self.executor_id.clone(), results, trajectory_hashes: false };
                 let answer = client.complete_tasks(request).await?.into_inner();
                 Ok(Answer { accepted: answer.accepted, duplicates: answer.duplicates })
             }

@@ -84,7 +84,7 @@ fn there_is_nothing_to_fetch() {
     let fetched = run(async { empty().await.post("/v1/tasks/fetch", r#"{"executor_id":"executor-1"}"#).await });
     assert_snapshot!(fetched.shown(), @r#"
     200 application/json no-store
-    {"tasks":[],"total_pending":0,"lease_seconds":900}
+    {"tasks":[],"total_pending":0,"lease_seconds":300}
     "#);
 }
 

@@ -306,7 +306,7 @@ fn an_executor_is_told_all_it_needs() {
     {"task_uuid":"<uuid>","cycle_id":1,"miner_uid":2,"miner_hotkey":"5GKoVmHo6SNP6ESHudCa7mBkf6sj7iwQHi3BiGcmYLdf3kq3",
     "miner_endpoint":"http://policy-2.example:9002","miner_repo":"miner/two","miner_revision":"v1",
     "env_id":"metaworld/drawer-close-v3","seed":<seed>,"status":"assigned","created_at":"<time>",
-    "attempt":1,"traceparent":""}],"total_pending":22,"lease_seconds":900}
+    "attempt":1,"traceparent":""}],"total_pending":22,"lease_seconds":300}
     "#);
 }
 
@@ -318,7 +318,7 @@ fn an_executor_without_verdicts_and_attempts_is_understood() {
     "#);
     assert_snapshot!(moments().fetched_last, @r#"
     200 application/json no-store
-    {"tasks":[],"total_pending":0,"lease_seconds":900}
+    {"tasks":[],"total_pending":0,"lease_seconds":300}
     "#);
 }
 

@@ -69,7 +69,7 @@ impl Tasks {
         let (mut results, mut faults) = (Vec::new(), Vec::new());
         for result in request.results {
             let task = result.task_uuid.clone();
-            match Report::check(result) {
+            match Report::check(result, request.trajectory_hashes) {
                 Ok(report) if report.verdict.counts() => results.push(report),
                 Ok(report) => faults.push(report),
                 Err(reason) => answers.reject(&task, &reason),

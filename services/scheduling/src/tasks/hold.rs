@@ -9,7 +9,7 @@ use kinitro_proto::scheduling::v1::{
 use kinitro_queue::{Entry, Holding};
 use uuid::Uuid;
 
-use super::{MAX_BATCH, TaskError, Tasks, at_most, env_id_of, executor_id, uid_of};
+use super::{MAX_BATCH, TaskError, Tasks, at_most, env_id_of, executor_id, uid_of, whole_seconds};
 
 impl Tasks {
     /// Keeps leases alive. Lost is a lease whose attempt is not the current one, whose task is not open any more, or that another
@@ -19,6 +19,10 @@ impl Tasks {
     ///
     /// [`TaskError::Invalid`], [`TaskError::Database`], [`TaskError::Queue`].
     pub async fn heartbeat(&self, request: HeartbeatRequest) -> Result<HeartbeatResponse, TaskError> {
+        self.heard(self.keep(request).await)
+    }
+
+    async fn keep(&self, request: HeartbeatRequest) -> Result<HeartbeatResponse, TaskError> {
         let executor = executor_id(request.executor_id)?;
         let leases = parse(&request.leases)?;
         let ids: Vec<Uuid> = leases.iter().map(|(id, _)| *id).collect();
@@ -38,13 +42,13 @@ impl Tasks {
             .iter()
             .filter_map(|lease| current.get(lease).map(|env_id| (TaskId(lease.0), env_id.clone())))
             .collect();
-        let holdings = self.queue.heartbeat(&executor, &held).await?;
+        let holdings = self.queue.heartbeat(&executor, &held, self.beaten()).await?;
         let kept: HashMap<Uuid, bool> =
             held.iter().zip(holdings).map(|((id, _), holding)| (id.0, holding != Holding::Taken)).collect();
         let lost = |(id, attempt): &&(Uuid, i32)| !(current.contains_key(&(*id, *attempt)) && kept[id]);
         let lost: Vec<String> = leases.iter().filter(lost).map(|(id, _)| id.to_string()).collect();
         metrics::counter!("kinitro_leases_lost_total").increment(lost.len() as u64);
-        Ok(HeartbeatResponse { lost, lease_seconds: self.lease_seconds() })
+        Ok(HeartbeatResponse { lost, lease_seconds: whole_seconds(self.beaten().lives) })
     }
 
     /// Gives leases back without a result. The attempt is not spent; a stale lease changes nothing. Where the policy may have seen an

@@ -4,16 +4,19 @@ use std::{collections::HashMap, num::NonZeroU32, time::Duration};
 
 use kinitro_domain::{EnvId, ExecutorId, MinerUid, TaskId};
 use kinitro_proto::scheduling::v1::{LeaseTasksRequest, LeaseTasksResponse, Task};
-use kinitro_queue::{Entry, LeaseRequest, Resume};
+use kinitro_queue::{Entry, LeaseRequest, LeaseTime, Resume};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::{DeadTask, TaskError, Tasks, at_most, env_id_of, executor_id};
+use super::{DeadTask, TaskError, Tasks, at_most, env_id_of, executor_id, whole_seconds};
 
 const DEFAULT_BATCH: u32 = 10;
 const MAX_LEASE: u32 = 100;
 const MAX_ENVIRONMENTS: usize = 1000;
 const MAX_FULL_MINERS: usize = 1024;
+const MAX_LEASE_SECONDS: u32 = 24 * 3600;
+/// An executor that sends no heartbeats counts as active for so long after it asked for work.
+const ACTIVE: Duration = Duration::from_secs(60);
 const MAX_WAIT: Duration = Duration::from_secs(20);
 /// While somebody waits for work, Redis is asked this often for what came in through other replicas or expired.
 const POLL: Duration = Duration::from_millis(200);
@@ -54,10 +57,16 @@ impl Tasks {
             return Err(TaskError::Invalid { field: "wait_ms", problem });
         }
 
+        let lease = self.lease_time(request.heartbeats, request.lease_seconds)?;
+        let silent = !request.heartbeats;
         let mut wanted = LeaseRequest {
             env_ids: &env_ids,
             count: count as usize,
-            lease: self.settings.lease,
+            lease,
+            keep_expired: false,
+            active: if silent { ACTIVE } else { lease.lives },
+            // What is silent while it plays is taken to play until its lease ends.
+            busy: if silent { lease.lives.saturating_sub(ACTIVE) } else { Duration::ZERO },
             full: &full,
             max_per_miner: NonZeroU32::new(request.max_per_miner),
             resume: None,
@@ -68,14 +77,15 @@ impl Tasks {
             tokio::pin!(arrival);
             arrival.as_mut().enable();
             // Where a search ran out of time, the next one goes on.
-            let (tasks, waiting, resume) = self.lease_now(&executor, wanted).await?;
+            wanted.keep_expired = self.unheard.was_within(self.beaten().lives / 3);
+            let (tasks, waiting, resume) = self.heard(self.lease_now(&executor, wanted).await)?;
             wanted.resume = resume;
             let left = until.saturating_duration_since(Instant::now());
             if !tasks.is_empty() || left.is_zero() || self.draining.is_cancelled() {
                 return Ok(LeaseTasksResponse {
                     tasks,
                     total_pending: u32::try_from(waiting).unwrap_or(u32::MAX),
-                    lease_seconds: self.lease_seconds(),
+                    lease_seconds: whole_seconds(lease.lives),
                 });
             }
             tokio::select! {
@@ -84,6 +94,20 @@ impl Tasks {
                 () = tokio::time::sleep(left.min(POLL)) => {}
             }
         }
+    }
+
+    /// How long the leases of a request live.
+    fn lease_time(&self, heartbeats: bool, asked: Option<u32>) -> Result<LeaseTime, TaskError> {
+        if asked.is_some_and(|seconds| !(1..=MAX_LEASE_SECONDS).contains(&seconds)) {
+            let problem = format!("must be 1 to {MAX_LEASE_SECONDS}");
+            return Err(TaskError::Invalid { field: "lease_seconds", problem });
+        }
+        if heartbeats {
+            return Ok(self.beaten());
+        }
+        let longest = self.settings.lease;
+        let lives = asked.map_or(longest, |seconds| Duration::from_secs(u64::from(seconds)).min(longest));
+        Ok(LeaseTime { longest, lives })
     }
 
     /// What there is, how many tasks wait, and where to go on when the search was not finished.

@@ -28,6 +28,12 @@
 //! cycle's secret. A result counts on the seed of its attempt (`played_draw`), however late it comes; two results on different seeds do not
 //! contradict each other.
 //!
+//! # How long a lease lives
+//!
+//! Executors of ours heartbeat, so their leases are short and a dead one blocks nothing for long. Others say nothing while they play: their
+//! leases live for the time that the gateway names, at most [`TaskSettings::lease`]. After an outage no lease expires for a moment: see
+//! `unheard`.
+//!
 //! A task whose policy was not reached is not leased again at once: see `fault`. It is pending meanwhile, and Redis knows when it is due.
 //!
 //! # Lock order
@@ -45,20 +51,23 @@ mod insert;
 mod lease;
 mod order;
 mod outage;
+mod python;
 mod reconcile;
 mod record;
 mod report;
+mod served;
 mod snapshot;
 mod stats;
+mod unheard;
 
 use std::{
     collections::BTreeSet,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, atomic::AtomicBool},
     time::Duration,
 };
 
 use kinitro_domain::{CycleId, EnvId, EpisodeSeed, ExecutorId, MinerUid, TaskId};
-use kinitro_queue::{Entry, Event, EventBus, EventKind, WorkQueue};
+use kinitro_queue::{Entry, Event, EventBus, EventKind, LeaseTime, WorkQueue};
 use sqlx::PgPool;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -66,6 +75,7 @@ use uuid::Uuid;
 
 pub use error::TaskError;
 pub use order::fair_order;
+pub use served::Unserved;
 pub use stats::Progress;
 
 /// The cause of tasks that were open when their cycle was closed. No verdict belongs to it: nobody played.
@@ -87,14 +97,19 @@ pub struct Tasks {
     completed: Arc<Notify>,
     /// Environments that the last comparison found torn in Redis.
     torn: Arc<Mutex<BTreeSet<EnvId>>>,
+    unheard: unheard::Unheard,
+    /// It was said that work waits and nobody comes for it.
+    unserved_told: Arc<AtomicBool>,
     draining: CancellationToken,
 }
 
 /// How tasks are leased.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TaskSettings {
-    /// For how long a lease lives after its last heartbeat.
+    /// For how long a lease lives of an executor that says nothing while it plays, unless it asks for less.
     pub lease: Duration,
+    /// For how long a lease lives after a heartbeat; at most `lease`.
+    pub heartbeat_lease: Duration,
     /// After so many attempts without a result a task is a dead letter.
     pub max_attempts: u32,
 }
@@ -126,6 +141,8 @@ impl Tasks {
             arrivals: Arc::default(),
             completed: Arc::default(),
             torn: Arc::default(),
+            unheard: unheard::Unheard::default(),
+            unserved_told: Arc::default(),
             draining: CancellationToken::new(),
         }
     }
@@ -133,6 +150,12 @@ impl Tasks {
     /// Lease calls stop waiting for work when the token is cancelled.
     pub fn with_draining(self, draining: CancellationToken) -> Self {
         Self { draining, ..self }
+    }
+
+    /// Executors may not have been heard until now: a moment passes before their leases expire.
+    pub fn after_an_outage(self) -> Self {
+        self.unheard.goes_on();
+        self
     }
 
     /// Wakes one waiter when a completion on this replica left the queue empty, or a dead letter closed the last gap: a good moment to
@@ -145,8 +168,18 @@ impl Tasks {
         i32::try_from(self.settings.max_attempts).unwrap_or(i32::MAX)
     }
 
-    fn lease_seconds(&self) -> u32 {
-        u32::try_from(self.settings.lease.as_secs()).unwrap_or(u32::MAX)
+    /// For the leases of executors that heartbeat.
+    fn beaten(&self) -> LeaseTime {
+        let longest = self.settings.lease;
+        LeaseTime { longest, lives: self.settings.heartbeat_lease.min(longest) }
+    }
+
+    /// Notes when an answer shows that executors cannot be heard.
+    fn heard<T>(&self, answer: Result<T, TaskError>) -> Result<T, TaskError> {
+        if matches!(&answer, Err(TaskError::Database(_) | TaskError::Queue(_))) {
+            self.unheard.goes_on();
+        }
+        answer
     }
 
     /// Takes tasks that need no player any more out of the queue. Redis may be away: what stays there is dropped later.
@@ -227,6 +260,11 @@ impl DeadTask {
             cause: cause.unwrap_or_default(),
         })
     }
+}
+
+/// As the wire has it.
+fn whole_seconds(time: Duration) -> u32 {
+    u32::try_from(time.as_secs()).unwrap_or(u32::MAX)
 }
 
 fn env_id_of(id: Uuid, text: &str) -> Result<EnvId, TaskError> {

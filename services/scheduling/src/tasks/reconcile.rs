@@ -1,6 +1,9 @@
 //! Brings Redis back into line with Postgres.
 
-use std::{collections::BTreeSet, sync::PoisonError, time::Duration};
+use std::{
+    collections::{BTreeSet, HashSet},
+    sync::{PoisonError, atomic::Ordering},
+};
 
 use futures::{StreamExt as _, TryStreamExt as _};
 use kinitro_domain::{EnvId, TaskId};
@@ -11,8 +14,6 @@ use super::{NewTask, TaskError, Tasks, dead_letters::task, fair_order};
 
 /// How many tasks are compared at once.
 const PAGE: usize = 5000;
-/// Executors that were heard of within so long count as active.
-pub(super) const ACTIVE: Duration = Duration::from_secs(60);
 
 impl Tasks {
     /// Enqueues what is open in Postgres and absent from Redis (a crash between commit and enqueue, `FLUSHALL`), in fair order, and drops
@@ -30,8 +31,17 @@ impl Tasks {
         }
         // Beside entries that are still there, others of the same tasks would be leased twice.
         missing.retain(|task| !torn.contains(&task.env_id));
+        // What was completed between the two reads is absent for a good reason.
+        let open = self.still_open(&missing).await?;
+        missing.retain(|task| open.contains(&task.id.0));
         fair_order(&mut missing);
-        let enqueued = self.enqueue(&missing).await?;
+        let added = self.enqueue(&missing).await?;
+        // And what is completed at this very moment may have been taken out of the queue before it came in.
+        let open = self.still_open(&missing).await?;
+        let over: Vec<_> = missing.iter().filter(|task| !open.contains(&task.id.0)).collect();
+        let over: Vec<(TaskId, EnvId)> = over.into_iter().map(|task| (task.id, task.env_id.clone())).collect();
+        self.forget(&over).await;
+        let enqueued = added.saturating_sub(over.len() as u64);
         if enqueued > 0 {
             tracing::warn!(enqueued, "open tasks were absent from redis and are queued again");
         }
@@ -111,6 +121,23 @@ impl Tasks {
         Ok((missing, open))
     }
 
+    /// Which of these tasks need a player now.
+    async fn still_open(&self, tasks: &[NewTask]) -> Result<HashSet<Uuid>, TaskError> {
+        let mut open = HashSet::new();
+        for page in tasks.chunks(PAGE) {
+            let ids: Vec<Uuid> = page.iter().map(|task| task.id.0).collect();
+            let rows = sqlx::query_scalar!(
+                "SELECT t.id FROM scheduling.tasks t JOIN scheduling.cycles c ON c.id = t.cycle_id
+                  WHERE t.id = ANY($1) AND c.state = 'running' AND t.state IN ('pending', 'assigned')",
+                &ids
+            )
+            .fetch_all(&self.pool)
+            .await?;
+            open.extend(rows);
+        }
+        Ok(open)
+    }
+
     async fn drop_stale(&self) -> Result<u64, TaskError> {
         let mut dropped = 0;
         for env_id in self.queue.environments().await? {
@@ -149,7 +176,17 @@ impl Tasks {
         metrics::gauge!("kinitro_queue_leased").set(sum(|depth| depth.leased));
         let lag = depths.iter().filter_map(|depth| depth.oldest_waiting).max().unwrap_or_default();
         metrics::gauge!("kinitro_queue_lag_seconds").set(lag.as_secs_f64());
-        metrics::gauge!("kinitro_executors_active").set(self.queue.active_executors(ACTIVE).await?.len() as f64);
+        metrics::gauge!("kinitro_executors_active").set(self.queue.active_executors().await?.len() as f64);
+        let unserved = self.unserved().await?;
+        metrics::gauge!("kinitro_queue_unserved_seconds").set(unserved.idle.as_secs_f64());
+        let warning = unserved.warning();
+        let told = self.unserved_told.swap(warning.is_some(), Ordering::Relaxed);
+        if let Some(warning) = warning.filter(|_| !told) {
+            tracing::error!(
+                remedy = "look at the executors' health and logs, and that they reach scheduling",
+                "{warning}"
+            );
+        }
         Ok(())
     }
 }

@@ -4,6 +4,8 @@ use kinitro_domain::{Cause, Verdict};
 use kinitro_proto::scheduling::v1::TaskResult;
 use uuid::Uuid;
 
+use super::python;
+
 /// Longer error texts are cut.
 const MAX_ERROR_BYTES: usize = 4 << 10;
 const HASH_DIGITS: usize = 64;
@@ -38,14 +40,15 @@ pub(super) struct Report {
 }
 
 impl Report {
-    /// The result, or what is wrong with it.
-    pub(super) fn check(result: TaskResult) -> Result<Self, String> {
+    /// The result, or what is wrong with it. With `hashed` from an executor that gives every trajectory its hash.
+    pub(super) fn check(result: TaskResult, hashed: bool) -> Result<Self, String> {
         let id = Uuid::parse_str(&result.task_uuid).map_err(|_| "task_uuid is no UUID".to_owned())?;
         let error = result.error.as_deref().map(bounded).filter(|error| !error.is_empty());
-        let (verdict, cause) = decide(&result, error.is_some())?;
+        let (verdict, cause) = decide(&result, error.as_deref())?;
         if !(0.0..=1.0).contains(&result.score) {
             return Err("score must be a number in [0, 1]".to_owned());
         }
+        consistent(&result, verdict, hashed)?;
         let finite = [
             ("total_reward", result.total_reward, false),
             ("duration_seconds", result.duration_seconds, true),
@@ -101,15 +104,19 @@ impl Report {
     }
 }
 
-fn decide(result: &TaskResult, has_error: bool) -> Result<(Verdict, Cause), String> {
+fn decide(result: &TaskResult, error: Option<&str>) -> Result<(Verdict, Cause), String> {
     if result.verdict.is_empty() {
         if !result.cause.is_empty() {
             return Err("a cause needs its verdict".to_owned());
         }
-        let cause = match (has_error, result.success) {
-            (true, _) => Cause::Executor,
-            (false, true) => Cause::Environment,
-            (false, false) => Cause::StepLimit,
+        let cause = match (error.map(python::cause_of), result.success) {
+            (Some(None), _) => Cause::Executor,
+            (Some(Some(_)), true) => {
+                return Err("success is true, but the error says that the policy failed".to_owned());
+            }
+            (Some(Some(cause)), false) => cause,
+            (None, true) => Cause::Environment,
+            (None, false) => Cause::StepLimit,
         };
         return Ok((cause.verdict(), cause));
     }
@@ -130,6 +137,24 @@ fn decide(result: &TaskResult, has_error: bool) -> Result<(Verdict, Cause), Stri
     Ok((verdict, cause))
 }
 
+/// What a verdict demands of the other members: an executor that contradicts itself is believed in nothing.
+fn consistent(result: &TaskResult, verdict: Verdict, hashed: bool) -> Result<(), String> {
+    let TaskResult { score, timesteps, .. } = *result;
+    if verdict == Verdict::Success && timesteps == 0 {
+        return Err("timesteps is 0, but the verdict is success: nothing is solved without a step".to_owned());
+    }
+    if verdict == Verdict::Success && score <= 0.0 {
+        return Err("score is 0, but the verdict is success".to_owned());
+    }
+    if verdict != Verdict::Success && score >= 1.0 {
+        return Err(format!("score is 1, but the verdict is {verdict}"));
+    }
+    if hashed && verdict.counts() && timesteps > 0 && result.trajectory_hash.is_empty() {
+        return Err("trajectory_hash is missing, and the request says that its results have one".to_owned());
+    }
+    Ok(())
+}
+
 /// At most [`MAX_ERROR_BYTES`], and without the zero characters that Postgres cannot store.
 fn bounded(error: &str) -> String {
     error[..error.floor_char_boundary(MAX_ERROR_BYTES)].replace('\0', "\u{fffd}").trim().to_owned()
@@ -141,6 +166,10 @@ mod tests {
 
     use super::*;
 
+    fn check(result: TaskResult) -> Result<Report, String> {
+        Report::check(result, false)
+    }
+
     fn result() -> TaskResult {
         TaskResult { task_uuid: Uuid::from_u128(7).to_string(), ..TaskResult::default() }
     }
@@ -148,23 +177,66 @@ mod tests {
     #[test]
     fn a_result_without_a_verdict_is_what_success_and_error_say() {
         let decided = |success, error: Option<&str>| {
-            let report =
-                Report::check(TaskResult { success, error: error.map(str::to_owned), ..result() }).expect("valid");
+            let (score, timesteps) = if success { (1.0, 7) } else { (0.0, 0) };
+            let given = TaskResult { success, score, timesteps, error: error.map(str::to_owned), ..result() };
+            let report = check(given).expect("valid");
             (report.verdict, report.cause)
         };
         assert_eq!(decided(true, None), (Verdict::Success, Cause::Environment));
         assert_eq!(decided(false, None), (Verdict::Failure, Cause::StepLimit));
         assert_eq!(decided(false, Some("")), (Verdict::Failure, Cause::StepLimit));
         assert_eq!(decided(false, Some("boom")), (Verdict::InfrastructureFault, Cause::Executor));
+        let timeout = Some("Miner action timeout at step 4");
+        assert_eq!(decided(false, timeout), (Verdict::PolicyFault, Cause::ActionTimeout));
+    }
+
+    #[test]
+    fn a_result_that_contradicts_itself_is_refused() {
+        let refused = |verdict: &str, cause: &str, score: f64, timesteps: u32| {
+            let (verdict, cause, success) = (verdict.to_owned(), cause.to_owned(), verdict == "success");
+            check(TaskResult { verdict, cause, success, score, timesteps, ..result() }).err()
+        };
+        let no_step = "timesteps is 0, but the verdict is success: nothing is solved without a step";
+        assert_eq!(refused("success", "", 1.0, 0).as_deref(), Some(no_step));
+        assert_eq!(refused("success", "", 0.0, 7).as_deref(), Some("score is 0, but the verdict is success"));
+        assert_eq!(refused("failure", "", 1.0, 7).as_deref(), Some("score is 1, but the verdict is failure"));
+        let policy = refused("policy_fault", "action_timeout", 1.0, 7);
+        assert_eq!(policy.as_deref(), Some("score is 1, but the verdict is policy_fault"));
+        let ours = refused("infrastructure_fault", "", 1.0, 7);
+        assert_eq!(ours.as_deref(), Some("score is 1, but the verdict is infrastructure_fault"));
+        assert_eq!(refused("success", "", 0.5, 7), None, "an environment may grade");
+        assert_eq!(refused("failure", "", 0.5, 7), None);
+        assert_eq!(refused("failure", "", 0.0, 0), None, "the python executor does not always tell its steps");
+        // The same without a verdict.
+        let bare = |success, score, timesteps| check(TaskResult { success, score, timesteps, ..result() }).err();
+        assert_eq!(bare(true, 1.0, 0).as_deref(), Some(no_step));
+        assert_eq!(bare(true, 0.0, 7).as_deref(), Some("score is 0, but the verdict is success"));
+        assert_eq!(bare(false, 1.0, 7).as_deref(), Some("score is 1, but the verdict is failure"));
+        let told = TaskResult { success: true, score: 1.0, timesteps: 7, ..result() };
+        let told = TaskResult { error: Some("Miner action timeout at step 4".to_owned()), ..told };
+        let contradiction = "success is true, but the error says that the policy failed".to_owned();
+        assert_eq!(check(told).err(), Some(contradiction));
+    }
+
+    #[test]
+    fn a_trajectory_without_its_hash_is_refused_of_an_executor_that_announces_one() {
+        let missing = Some("trajectory_hash is missing, and the request says that its results have one".to_owned());
+        let played = TaskResult { timesteps: 7, ..result() };
+        assert_eq!(Report::check(played.clone(), true).err(), missing);
+        assert_eq!(Report::check(played.clone(), false).err(), None);
+        let hashed = TaskResult { trajectory_hash: "0f".repeat(32), ..played.clone() };
+        assert_eq!(Report::check(hashed, true).err(), None);
+        // Nothing was stepped, or what was stepped is gone with the simulation: there is no trajectory.
+        assert_eq!(Report::check(result(), true).err(), None);
+        let lost = TaskResult { error: Some("the simulation is gone".to_owned()), ..played };
+        assert_eq!(Report::check(lost, true).err(), None);
     }
 
     #[test]
     fn an_observation_may_have_been_shown_unless_the_executor_says_otherwise() {
         let shown = |cause: &str, observation_shown| {
             let verdict = "infrastructure_fault".to_owned();
-            Report::check(TaskResult { verdict, cause: cause.to_owned(), observation_shown, ..result() })
-                .expect("valid")
-                .shown
+            check(TaskResult { verdict, cause: cause.to_owned(), observation_shown, ..result() }).expect("valid").shown
         };
         assert!(shown("executor", None) && shown("simulator", Some(true)) && !shown("simulator", Some(false)));
         assert!(!shown("policy_unreachable", None));
@@ -173,7 +245,7 @@ mod tests {
     #[test]
     fn contradictions_are_refused() {
         let refused = |verdict: &str, cause: &str, success| {
-            Report::check(TaskResult { verdict: verdict.to_owned(), cause: cause.to_owned(), success, ..result() })
+            check(TaskResult { verdict: verdict.to_owned(), cause: cause.to_owned(), success, ..result() })
                 .expect_err("contradictory")
         };
         assert_eq!(refused("success", "", false), "success is false, but the verdict is success");
@@ -187,15 +259,15 @@ mod tests {
     #[test]
     fn numbers_must_be_finite_and_in_range() {
         for score in [f64::NAN, -0.1, 1.1, f64::INFINITY] {
-            assert!(Report::check(TaskResult { score, ..result() }).is_err());
+            assert!(check(TaskResult { score, ..result() }).is_err());
         }
         for number in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
-            assert!(Report::check(TaskResult { total_reward: number, ..result() }).is_err());
-            assert!(Report::check(TaskResult { duration_seconds: number, ..result() }).is_err());
-            assert!(Report::check(TaskResult { policy_seconds: number, ..result() }).is_err());
-            assert!(Report::check(TaskResult { verification_score: Some(number), ..result() }).is_err());
+            assert!(check(TaskResult { total_reward: number, ..result() }).is_err());
+            assert!(check(TaskResult { duration_seconds: number, ..result() }).is_err());
+            assert!(check(TaskResult { policy_seconds: number, ..result() }).is_err());
+            assert!(check(TaskResult { verification_score: Some(number), ..result() }).is_err());
         }
-        assert!(Report::check(TaskResult { duration_seconds: -1.0, ..result() }).is_err());
+        assert!(check(TaskResult { duration_seconds: -1.0, ..result() }).is_err());
         type Field = fn(&mut TaskResult) -> &mut Option<f64>;
         let fields: [(&str, Field); 6] = [
             ("simulation_seconds", |result| &mut result.simulation_seconds),
@@ -209,20 +281,20 @@ mod tests {
             for number in [f64::NAN, f64::INFINITY, -1e-9] {
                 let mut bad = result();
                 *field(&mut bad) = Some(number);
-                assert_eq!(Report::check(bad), Err(format!("{name} must be a finite number, 0 or more")));
+                assert_eq!(check(bad), Err(format!("{name} must be a finite number, 0 or more")));
             }
         }
-        assert!(Report::check(TaskResult { timesteps: u32::MAX, ..result() }).is_err());
-        assert!(Report::check(TaskResult { attempt: u32::MAX, ..result() }).is_err());
-        assert!(Report::check(TaskResult { trajectory_hash: "xyz".to_owned(), ..result() }).is_err());
-        assert!(Report::check(TaskResult { trajectory_hash: "0f".repeat(32), ..result() }).is_ok());
-        assert!(Report::check(TaskResult { task_uuid: "7".to_owned(), ..result() }).is_err());
+        assert!(check(TaskResult { timesteps: u32::MAX, ..result() }).is_err());
+        assert!(check(TaskResult { attempt: u32::MAX, ..result() }).is_err());
+        assert!(check(TaskResult { trajectory_hash: "xyz".to_owned(), ..result() }).is_err());
+        assert!(check(TaskResult { trajectory_hash: "0f".repeat(32), ..result() }).is_ok());
+        assert!(check(TaskResult { task_uuid: "7".to_owned(), ..result() }).is_err());
     }
 
     proptest! {
         #[test]
         fn any_error_text_is_bounded_and_storable(error in any::<String>(), times in 1_usize..400) {
-            let report = Report::check(TaskResult { error: Some(error.repeat(times)), ..result() }).expect("valid");
+            let report = check(TaskResult { error: Some(error.repeat(times)), ..result() }).expect("valid");
             let stored = report.error.unwrap_or_default();
             // A replaced zero takes three bytes.
             prop_assert!(stored.len() <= 3 * MAX_ERROR_BYTES && !stored.contains('\0'));

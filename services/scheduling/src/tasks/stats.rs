@@ -1,11 +1,9 @@
 //! Counts.
 
-use std::collections::BTreeSet;
-
 use kinitro_domain::CycleId;
 use kinitro_proto::scheduling::v1::{GetTaskStatsRequest, TaskStats};
 
-use super::{TaskError, Tasks, reconcile::ACTIVE};
+use super::{TaskError, Tasks};
 
 /// How far a cycle is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -89,22 +87,13 @@ impl Tasks {
             .fetch_optional(&self.pool)
             .await?
             .map(i64::unsigned_abs);
-        let (progress, holders) = match cycle_id {
+        let progress = match cycle_id {
             None if asked.is_some() => return Err(TaskError::CycleNotFound),
-            None => (Progress::default(), Vec::new()),
-            Some(cycle_id) => {
-                let holders = sqlx::query_scalar!(
-                    r#"SELECT DISTINCT executor_id AS "executor_id!" FROM scheduling.tasks
-                        WHERE cycle_id = $1 AND state = 'assigned' AND executor_id IS NOT NULL"#,
-                    cycle_id
-                )
-                .fetch_all(&self.pool)
-                .await?;
-                (self.progress(CycleId(cycle_id.unsigned_abs())).await?, holders)
-            }
+            None => Progress::default(),
+            Some(cycle_id) => self.progress(CycleId(cycle_id.unsigned_abs())).await?,
         };
-        let heard = self.queue.active_executors(ACTIVE).await?.into_iter().map(|active| active.executor_id.to_string());
-        let active: BTreeSet<String> = heard.chain(holders).collect();
+        // Not those whose name a task bears: a dead one holds it until another one leases it.
+        let active = self.queue.active_executors().await?.into_iter().map(|active| active.executor_id.to_string());
         let depths = self.queue.depth(&[]).await?;
         let sum = |field: fn(&kinitro_queue::Depth) -> u64| {
             u32::try_from(depths.iter().map(field).sum::<u64>()).unwrap_or(u32::MAX)
@@ -115,7 +104,7 @@ impl Tasks {
             assigned_tasks: progress.assigned,
             completed_tasks: progress.completed,
             failed_tasks: progress.failed,
-            active_executors: active.into_iter().collect(),
+            active_executors: active.collect(),
             current_cycle_id,
             queue_depth: sum(|depth| depth.waiting),
             queue_leased: sum(|depth| depth.leased),

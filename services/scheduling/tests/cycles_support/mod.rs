@@ -120,7 +120,7 @@ impl Replica {
 
     pub async fn complete(&mut self, results: Vec<TaskResult>) {
         let count = results.len() as u32;
-        let request = CompleteTasksRequest { executor_id: "executor-1".to_owned(), results };
+        let request = CompleteTasksRequest { executor_id: "executor-1".to_owned(), results, trajectory_hashes: false };
         let response = self.client.complete_tasks(request).await.unwrap().into_inner();
         assert_eq!(response.accepted, count, "{:?}", response.errors);
     }

@@ -37,12 +37,18 @@ pub async fn world_on(database: &str, redis_url: &str) -> World {
     let prefix = format!("test-{}", TaskId::new());
     let queue = WorkQueue::connect(redis_url, &prefix).await.unwrap();
     let events = EventBus::connect(redis_url, &prefix).await.unwrap();
-    let settings = TaskSettings { lease: LEASE, max_attempts: 3 };
+    let settings = TaskSettings { lease: LEASE, heartbeat_lease: LEASE, max_attempts: 3 };
     let tasks = Tasks::new(pool.clone(), queue.clone(), events, settings);
     World { pool, queue, tasks, redis_url: redis_url.to_owned(), prefix }
 }
 
 impl World {
+    /// The same deployment, seen by a replica with other settings.
+    pub async fn tasks_with(&self, settings: TaskSettings) -> Tasks {
+        let events = EventBus::connect(&self.redis_url, &self.prefix).await.unwrap();
+        Tasks::new(self.pool.clone(), self.queue.clone(), events, settings)
+    }
+
     /// A running cycle: its rows are committed, nothing is queued.
     pub async fn committed_cycle(&self, miners: u16, environments: usize, episodes: u32) -> (CycleId, Vec<NewTask>) {
         let mut tasks = Vec::new();
@@ -103,7 +109,7 @@ impl World {
     }
 
     pub async fn complete(&self, executor: &str, results: Vec<TaskResult>) -> CompleteTasksResponse {
-        let request = CompleteTasksRequest { executor_id: executor.to_owned(), results };
+        let request = CompleteTasksRequest { executor_id: executor.to_owned(), results, ..Default::default() };
         self.tasks.complete(request).await.unwrap()
     }
 
