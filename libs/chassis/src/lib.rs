@@ -13,6 +13,7 @@ mod client;
 mod code;
 mod config;
 mod error;
+mod listen;
 mod metrics;
 mod server;
 mod status;
@@ -22,9 +23,10 @@ mod trace;
 
 pub use client::{connect_lazy, connect_lazy_within};
 pub use code::ErrorCode;
-pub use config::{ConfigError, ConfigLoader, field_names, load_config, postgres_url, redacted};
+pub use config::{ConfigError, ConfigLoader, field_names, load_config, read_secret, redacted};
 pub use error::ChassisError;
 pub use futures::future::BoxFuture;
+pub use listen::listen;
 pub use metrics::render_metrics;
 pub use server::{
     GrpcServer, MAX_MESSAGE_BYTES, ServerLimits, address_key, hold_until_sent, raise_open_files, serve_http,

@@ -60,11 +60,11 @@ async fn a_failing_dependency_turns_health_and_its_recovery_turns_it_back() {
     let probed = well.clone();
     let server = serve(|server| {
         server
-            .probe("postgres", move || {
+            .probe("postgres", "10.0.0.1:5432", move || {
                 let well = probed.load(Ordering::SeqCst);
                 Box::pin(async move { if well { Ok(()) } else { Err("connection refused".to_owned()) } })
             })
-            .probe("redis", || Box::pin(async { Ok(()) }))
+            .probe("redis", "10.0.0.2:6379", || Box::pin(async { Ok(()) }))
     })
     .await;
     becomes(&server, "", ServingStatus::Serving).await;
@@ -94,7 +94,7 @@ async fn a_probe_that_hangs_or_panics_counts_as_failing_and_is_run_again() {
     let runs = Arc::new(AtomicUsize::new(0));
     let counted = runs.clone();
     let server = serve(|server| {
-        server.probe("chain", move || {
+        server.probe("chain", "ws://node", move || {
             let run = counted.fetch_add(1, Ordering::SeqCst);
             Box::pin(async move {
                 match run {
@@ -113,9 +113,18 @@ async fn a_probe_that_hangs_or_panics_counts_as_failing_and_is_run_again() {
 
 #[tokio::test]
 async fn nothing_serves_before_the_first_probe_has_answered() {
-    let server = serve(|server| server.probe("postgres", || Box::pin(std::future::pending()))).await;
+    let server = serve(|server| server.probe("postgres", "10.0.0.1:5432", || Box::pin(std::future::pending()))).await;
     becomes(&server, "", ServingStatus::NotServing).await;
     assert_eq!(healthz(&server).await.0, "HTTP/1.1 503 Service Unavailable");
+    // When its time is over, it is said who did not answer.
+    let said = loop {
+        let said = healthz(&server).await.1["dependencies"]["postgres"].to_string();
+        if !said.contains("not checked yet") {
+            break said;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    };
+    assert_eq!(said, "\"no answer from 10.0.0.1:5432 within 2 s\"");
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 
 use std::{fmt, path::PathBuf};
 
+use kinitro_database::Address;
 use serde::{Deserialize, Serialize};
 
 /// Which chain, which subnet, which keys. `Debug` shows no secret.
@@ -11,6 +12,12 @@ use serde::{Deserialize, Serialize};
 pub struct Config {
     /// The Postgres database; also in SQLAlchemy's spelling, `postgresql+asyncpg://`.
     pub database_url: String,
+    /// Who asks the database, in place of the URL's user.
+    pub database_user: Option<String>,
+    /// The password, as it is, in place of the URL's.
+    pub database_password: Option<String>,
+    /// A file that holds the password.
+    pub database_password_file: Option<PathBuf>,
     /// `finney`, `test`, `local`, or the ws(s) URL of a node.
     pub network: String,
     /// The subnet.
@@ -34,6 +41,9 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             database_url: "postgres://kinitro@127.0.0.1:5432/kinitro".to_owned(),
+            database_user: None,
+            database_password: None,
+            database_password_file: None,
             network: "finney".to_owned(),
             netuid: 1,
             backend_private_key: None,
@@ -47,8 +57,18 @@ impl Default for Config {
 }
 
 impl Config {
+    /// Where the database is, and who asks.
+    pub(crate) fn database(&self) -> Address {
+        Address::new(&self.database_url).with(
+            self.database_user.clone(),
+            self.database_password.clone(),
+            self.database_password_file.clone(),
+        )
+    }
+
     /// Whether the settings make sense together. The message names the field, what is wrong, and what to do.
     pub fn validate(&self) -> Result<(), String> {
+        self.database().check().map_err(|problem| format!("database_url cannot be used: {problem}"))?;
         if self.backend_private_key.is_some() && self.backend_private_key_file.is_some() {
             return Err("backend_private_key and backend_private_key_file are both set: keep one of them".to_owned());
         }

@@ -12,11 +12,9 @@ pub enum Error {
     /// The database refused or was not reached.
     #[error("the database of ingestion failed: {0}; check that Postgres runs at database_url and takes the user")]
     Database(#[from] sqlx::Error),
-    /// The schema could not be brought up to date.
-    #[error(
-        "the schema `ingestion` could not be migrated: {0}; check database_url and the user's right to create schemas"
-    )]
-    Migrate(#[from] sqlx::migrate::MigrateError),
+    /// The address of the database cannot be used, or the schema could not be brought up to date.
+    #[error("ingestion: {0}")]
+    Address(#[from] kinitro_database::DatabaseError),
     /// The chain refused or was not reached.
     #[error(transparent)]
     Chain(#[from] ChainError),

@@ -4,10 +4,10 @@ use std::{path::PathBuf, time::Duration};
 
 use futures::FutureExt as _;
 use kinitro_chain::ChainClient;
-use kinitro_chassis::{GrpcServer, Supervisor, postgres_url};
+use kinitro_chassis::{GrpcServer, Supervisor};
 use kinitro_crypto::PrivateKey;
+use kinitro_database::{Address, Database, PoolSettings};
 use kinitro_proto::ingestion::v1::ingestion_service_server::IngestionServiceServer;
-use sqlx::{Connection as _, PgConnection, PgPool, postgres::PgPoolOptions};
 use tokio::{net::TcpListener, sync::watch};
 use zeroize::Zeroize as _;
 
@@ -18,30 +18,38 @@ use crate::{
     service::Service,
 };
 
+/// So that a replica that stands still, or whose machine is gone, keeps nothing locked.
+const SESSION: [(&str, &str); 4] = [
+    ("idle_in_transaction_session_timeout", "30s"),
+    ("tcp_keepalives_idle", "30"),
+    ("tcp_keepalives_interval", "10"),
+    ("tcp_keepalives_count", "3"),
+];
+
 /// Brings the schema `ingestion` up to date. Safe to call from several processes at once.
-pub async fn migrate(database_url: &str) -> Result<(), Error> {
-    let url = postgres_url(database_url).map_err(|error| Error::Config(error.to_string()))?;
-    let mut connection = PgConnection::connect(&url).await?;
-    let mut migrator = sqlx::migrate!("../../migrations/ingestion");
-    migrator.create_schema("ingestion");
-    migrator.dangerous_set_table_name("ingestion._sqlx_migrations");
-    migrator.run(&mut connection).await?;
-    Ok(connection.close().await?)
+pub async fn migrate(database: impl Into<Address>) -> Result<(), Error> {
+    Ok(kinitro_database::migrate(database, "ingestion", sqlx::migrate!("../../migrations/ingestion")).await?)
 }
 
 /// Sets the service up and lets it run on the supervisor. Neither the chain nor the database need be there yet.
 pub async fn start(mut config: Config, listener: TcpListener, supervisor: &Supervisor) -> Result<(), Error> {
     config.validate().map_err(Error::Config)?;
-    let url = postgres_url(&config.database_url).map_err(|error| Error::Config(error.to_string()))?;
-    let pool = PgPoolOptions::new().max_connections(4).acquire_timeout(Duration::from_secs(5)).connect_lazy(&url)?;
+    let settings = PoolSettings {
+        application: "kinitro-ingestion",
+        max_connections: 4,
+        acquire_limit: Duration::from_secs(5),
+        session: SESSION.map(|(name, value)| (name, value.to_owned())).to_vec(),
+    };
+    let database = Database::open(config.database(), settings).await?;
     let chain = ChainClient::new(&config.network)?;
     let keys = private_keys(&config);
+    config.database_password.zeroize();
     config.backend_private_key.zeroize();
     config.backend_previous_private_key.zeroize();
     let rules = Rules { netuid: config.netuid, keys: keys?, allow_private_endpoints: config.allow_private_endpoints };
     let (sender, view) = watch::channel(View::default());
 
-    let follower = Follower { chain, pool: pool.clone(), rules, view: sender };
+    let follower = Follower { chain, pool: database.pool().clone(), rules, view: sender };
     let stop = supervisor.draining();
     supervisor.spawn("ingestion: follow the chain", async move {
         follower.run(stop).await;
@@ -51,8 +59,8 @@ pub async fn start(mut config: Config, listener: TcpListener, supervisor: &Super
     let service = Service { view: view.clone(), draining: supervisor.draining() };
     GrpcServer::new("ingestion")
         .add_service(IngestionServiceServer::new(service))
-        .probe("postgres", move || ping(pool.clone()).boxed())
-        .probe("chain", move || {
+        .probe("postgres", database.address().to_owned(), move || ping(database.clone()).boxed())
+        .probe("chain", "the chain", move || {
             let fresh = chain_fresh(&view.borrow(), Duration::from_secs(config.chain_stale_seconds));
             async move { fresh }.boxed()
         })
@@ -78,8 +86,8 @@ fn private_keys(config: &Config) -> Result<Vec<PrivateKey>, Error> {
     Ok(current.into_iter().chain(previous).collect())
 }
 
-async fn ping(pool: PgPool) -> Result<(), String> {
-    sqlx::query("SELECT 1").execute(&pool).await.map(drop).map_err(|error| error.to_string())
+async fn ping(database: Database) -> Result<(), String> {
+    sqlx::query("SELECT 1").execute(database.pool()).await.map(drop).map_err(|error| database.explain(&error))
 }
 
 fn chain_fresh(view: &View, limit: Duration) -> Result<(), String> {

@@ -1,7 +1,8 @@
 //! The settings of scheduling: section `[scheduling]`, variables `KINITRO_SCHEDULER_*`.
 
-use std::time::Duration;
+use std::{fmt, path::PathBuf, time::Duration};
 
+use kinitro_database::Address;
 use kinitro_domain::{EnvId, catalogued, default_environments, family_environments};
 use serde::{Deserialize, Serialize};
 
@@ -10,14 +11,24 @@ pub const MAX_EPISODES_PER_ENV: u32 = 10_000;
 /// The most environments of one cycle: scoring takes no more.
 pub const MAX_ENVIRONMENTS: usize = 64;
 
-/// Where the service finds its stores and neighbours, and how its cycles run. Durations are in seconds.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// Where the service finds its stores and neighbours, and how its cycles run. Durations are in seconds. `Debug` shows no secret.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
     /// The Postgres database; also in SQLAlchemy's spelling, `postgresql+asyncpg://`.
     pub database_url: String,
+    /// Who asks the database, in place of the URL's user.
+    pub database_user: Option<String>,
+    /// The password, as it is, in place of the URL's.
+    pub database_password: Option<String>,
+    /// A file that holds the password.
+    pub database_password_file: Option<PathBuf>,
     /// The Redis that carries the work queue and the events.
     pub redis_url: String,
+    /// The password of Redis, as it is, in place of the URL's.
+    pub redis_password: Option<String>,
+    /// A file that holds it.
+    pub redis_password_file: Option<PathBuf>,
     /// What every key in Redis starts with. Replicas of one deployment share it, two deployments must not.
     pub queue_prefix: String,
     /// From the start of a cycle to the start of the next one.
@@ -48,11 +59,22 @@ pub struct Config {
     pub scoring_url: String,
 }
 
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config").field("queue_prefix", &self.queue_prefix).finish_non_exhaustive()
+    }
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
             database_url: "postgres://kinitro@127.0.0.1:5432/kinitro".to_owned(),
+            database_user: None,
+            database_password: None,
+            database_password_file: None,
             redis_url: "redis://127.0.0.1:6379/0".to_owned(),
+            redis_password: None,
+            redis_password_file: None,
             queue_prefix: "kinitro".to_owned(),
             eval_interval_seconds: 3600,
             episodes_per_env: 50,
@@ -71,6 +93,30 @@ impl Default for Config {
 }
 
 impl Config {
+    /// The URL of Redis with its password. Reads the password's file.
+    pub fn redis(&self) -> Result<String, String> {
+        let password = match (&self.redis_password, &self.redis_password_file) {
+            (Some(_), Some(_)) => {
+                return Err("redis_password and redis_password_file are both set: keep one of them".to_owned());
+            }
+            (given, None) => given.clone(),
+            (None, Some(path)) => Some(
+                kinitro_chassis::read_secret(path)
+                    .map_err(|reason| format!("redis_password_file {} cannot be used: {reason}", path.display()))?,
+            ),
+        };
+        kinitro_queue::redis_url(&self.redis_url, password.as_deref()).map_err(|error| error.to_string())
+    }
+
+    /// Where the database is, and who asks.
+    pub fn database(&self) -> Address {
+        Address::new(&self.database_url).with(
+            self.database_user.clone(),
+            self.database_password.clone(),
+            self.database_password_file.clone(),
+        )
+    }
+
     /// Whether the settings make sense together. The message names the field, what is wrong, and what to do.
     pub fn validate(&self) -> Result<(), String> {
         self.validate_addresses()?;
@@ -88,7 +134,7 @@ impl Config {
     }
 
     fn validate_addresses(&self) -> Result<(), String> {
-        if let Err(problem) = kinitro_chassis::postgres_url(&self.database_url) {
+        if let Err(problem) = self.database().check() {
             return Err(format!("database_url cannot be used: {problem}"));
         }
         let schemes: [(&str, &str, &[&str]); 3] = [

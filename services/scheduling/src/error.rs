@@ -12,17 +12,9 @@ pub enum Error {
     /// A setting is wrong.
     #[error("scheduling cannot start with these settings: {0}")]
     Config(String),
-    /// The address of the database cannot be read.
-    #[error("database_url of scheduling cannot be used: {0}; write it as postgres://user:password@host:port/database")]
-    DatabaseUrl(#[source] sqlx::Error),
-    /// The database refused or was not reached.
-    #[error("the database of scheduling failed: {0}; check that Postgres runs at database_url and takes the user")]
-    Database(#[source] sqlx::Error),
-    /// The schema could not be brought up to date.
-    #[error(
-        "the schema `scheduling` could not be migrated: {0}; check database_url and the user's right to create schemas"
-    )]
-    Migrate(#[from] sqlx::migrate::MigrateError),
+    /// The address of the database cannot be used, or the schema could not be brought up to date.
+    #[error("scheduling: {0}")]
+    Database(#[from] kinitro_database::DatabaseError),
     /// The work queue could not be set up.
     #[error(transparent)]
     Queue(#[from] kinitro_queue::QueueError),

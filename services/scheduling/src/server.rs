@@ -6,13 +6,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use kinitro_chassis::{GrpcServer, Supervisor, connect_lazy, connect_lazy_within, postgres_url};
+use kinitro_chassis::{GrpcServer, Supervisor, connect_lazy, connect_lazy_within};
+use kinitro_database::{Address, Database, PoolSettings};
 use kinitro_proto::scheduling::v1::scheduling_service_server::SchedulingServiceServer;
 use kinitro_queue::{EventBus, WorkQueue};
-use sqlx::{
-    Connection as _, PgConnection, PgPool,
-    postgres::{PgConnectOptions, PgPoolOptions},
-};
 use tokio::{net::TcpListener, sync::Notify, time::timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -36,14 +33,8 @@ const RECONCILE_EVERY: Duration = Duration::from_secs(2);
 const RECONCILE_RETRY_LIMIT: Duration = Duration::from_secs(8);
 
 /// Brings the schema `scheduling` up to date. Safe to call from several processes at once.
-pub async fn migrate(database_url: &str) -> Result<(), Error> {
-    let options = connect_options(database_url)?;
-    let mut connection = PgConnection::connect_with(&options).await.map_err(Error::Database)?;
-    let mut migrator = sqlx::migrate!("../../migrations/scheduling");
-    migrator.create_schema("scheduling");
-    migrator.dangerous_set_table_name("scheduling._sqlx_migrations");
-    migrator.run(&mut connection).await?;
-    connection.close().await.map_err(Error::Database)
+pub async fn migrate(database: impl Into<Address>) -> Result<(), Error> {
+    Ok(kinitro_database::migrate(database, "scheduling", sqlx::migrate!("../../migrations/scheduling")).await?)
 }
 
 /// Starts the service on a listener: its server and its loops run on the supervisor when this returns. Postgres, Redis, ingestion and
@@ -54,13 +45,17 @@ pub async fn start(config: Config, listener: TcpListener, supervisor: &Superviso
     if environments.is_empty() {
         tracing::warn!("env_families and env_ids leave no environment: no cycle will start");
     }
-    let options = connect_options(&config.database_url)?;
-    let pool = PgPoolOptions::new()
-        .max_connections(MAX_CONNECTIONS)
-        .acquire_timeout(ACQUIRE_LIMIT)
-        .connect_lazy_with(options.application_name("kinitro-scheduling").options(session()));
-    let queue = WorkQueue::connect(&config.redis_url, &config.queue_prefix).await?;
-    let events = EventBus::connect(&config.redis_url, &config.queue_prefix).await?;
+    let settings = PoolSettings {
+        application: "kinitro-scheduling",
+        max_connections: MAX_CONNECTIONS,
+        acquire_limit: ACQUIRE_LIMIT,
+        session: session(),
+    };
+    let database = Database::open(config.database(), settings).await?;
+    let pool = database.pool().clone();
+    let redis_url = config.redis().map_err(Error::Config)?;
+    let queue = WorkQueue::connect(&redis_url, &config.queue_prefix).await?;
+    let events = EventBus::connect(&redis_url, &config.queue_prefix).await?;
     let settings = TaskSettings {
         lease: Duration::from_secs(config.task_stale_threshold_seconds),
         heartbeat_lease: Duration::from_secs(config.heartbeat_lease_seconds),
@@ -71,7 +66,7 @@ pub async fn start(config: Config, listener: TcpListener, supervisor: &Superviso
         .after_an_outage();
     let on_demand = config.on_demand;
     let cycles = Arc::new(Cycles {
-        pool: pool.clone(),
+        pool,
         tasks: tasks.clone(),
         ingestion: Ingestion::new(connect_lazy(&config.ingestion_url)?),
         scoring: connect_lazy_within(&config.scoring_url, SCORING_LIMIT)?,
@@ -89,40 +84,35 @@ pub async fn start(config: Config, listener: TcpListener, supervisor: &Superviso
     }
     GrpcServer::new("scheduling")
         .add_service(SchedulingServiceServer::new(Scheduling::new(cycles)))
-        .probe("postgres", move || Box::pin(check_postgres(pool.clone())))
-        .probe("redis", move || {
+        .probe("postgres", database.address().to_owned(), move || Box::pin(check_postgres(database.clone())))
+        .probe("redis", queue.address().to_owned(), move || {
             let queue = queue.clone();
-            Box::pin(async move { queue.ping().await.map_err(|error| error.to_string()) })
+            Box::pin(async move { queue.probe().await.map_err(|error| error.to_string()) })
         })
         .serve(listener, supervisor)?;
     Ok(())
 }
 
-async fn check_postgres(pool: PgPool) -> Result<(), String> {
+async fn check_postgres(database: Database) -> Result<(), String> {
     // What the last migration added.
     let migrated = sqlx::query_scalar!(
         r#"SELECT EXISTS (SELECT 1 FROM pg_attribute
                            WHERE attrelid = to_regclass('scheduling.evaluated_miners') AND attname = 'last_env_ids') AS "there!""#
     )
-    .fetch_one(&pool)
+    .fetch_one(database.pool())
     .await
-    .map_err(|error| error.to_string())?;
+    .map_err(|error| database.explain(&error))?;
     if migrated { Ok(()) } else { Err("the schema `scheduling` is not up to date: run `kinitro db init`".to_owned()) }
 }
 
 /// So that the locks of a replica that stands still or whose machine is gone come free.
-fn session() -> [(&'static str, String); 4] {
-    [
+fn session() -> Vec<(&'static str, String)> {
+    vec![
         ("idle_in_transaction_session_timeout", format!("{STANDSTILL}s")),
         ("tcp_keepalives_idle", "30".to_owned()),
         ("tcp_keepalives_interval", "10".to_owned()),
         ("tcp_keepalives_count", "3".to_owned()),
     ]
-}
-
-fn connect_options(url: &str) -> Result<PgConnectOptions, Error> {
-    let url = postgres_url(url).map_err(|error| Error::Config(error.to_string()))?;
-    url.parse().map_err(Error::DatabaseUrl)
 }
 
 /// Puts pending tasks that Redis lost back into the queue, until the drain. Every replica may do it: enqueueing is idempotent.

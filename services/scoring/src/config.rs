@@ -1,8 +1,8 @@
 //! The settings of the service.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::PathBuf};
 
-use kinitro_chassis::postgres_url;
+use kinitro_database::Address;
 use kinitro_domain::{EnvId, MinerUid};
 use kinitro_pareto::{Guarded1, Published1, Scheme, SubsetPoints};
 use serde::{Deserialize, Serialize};
@@ -14,6 +14,12 @@ pub struct Config {
     /// Postgres, e.g. `postgres://kinitro@127.0.0.1:5432/kinitro`. A URL written for SQLAlchemy
     /// (`postgresql+asyncpg://`) works too.
     pub database_url: String,
+    /// Who asks the database, in place of the URL's user.
+    pub database_user: Option<String>,
+    /// The password, as it is, in place of the URL's.
+    pub database_password: Option<String>,
+    /// A file that holds the password.
+    pub database_password_file: Option<PathBuf>,
     /// Temperature of the softmax that turns points into weights; finite and greater than 0.
     pub pareto_temperature: f64,
     /// The scheme that scores new cycles: `published-1` or `guarded-1`.
@@ -32,6 +38,9 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             database_url: "postgres://kinitro@127.0.0.1:5432/kinitro".to_owned(),
+            database_user: None,
+            database_password: None,
+            database_password_file: None,
             pareto_temperature: 1.0,
             scheme: "published-1".to_owned(),
             floors: BTreeMap::new(),
@@ -42,9 +51,18 @@ impl Default for Config {
 }
 
 impl Config {
+    /// Where the database is, and who asks.
+    pub(crate) fn database(&self) -> Address {
+        Address::new(&self.database_url).with(
+            self.database_user.clone(),
+            self.database_password.clone(),
+            self.database_password_file.clone(),
+        )
+    }
+
     /// Checks the settings.
     pub fn validate(&self) -> Result<(), String> {
-        postgres_url(&self.database_url).map_err(|error| error.to_string())?;
+        self.database().check().map_err(|problem| format!("database_url cannot be used: {problem}"))?;
         self.scheme().map(|_| ())
     }
 

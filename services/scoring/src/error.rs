@@ -7,15 +7,12 @@ pub enum Error {
     /// A setting is missing or out of its range.
     #[error("scoring: {0}")]
     Config(String),
-    /// The database URL is not one.
+    /// The address of the database cannot be used, or the schema could not be brought up to date.
     #[error("scoring: {0}")]
-    DatabaseUrl(#[from] kinitro_chassis::ConfigError),
+    Address(#[from] kinitro_database::DatabaseError),
     /// Postgres could not be reached or refused.
     #[error("scoring: postgres: {0}; check that it runs and that database_url is right")]
     Database(#[from] sqlx::Error),
-    /// A migration failed.
-    #[error("scoring: the schema could not be brought up to date: {0}")]
-    Migrate(#[from] sqlx::migrate::MigrateError),
     /// There is nothing to replay.
     #[error("scoring: cycle {0} was not scored; `kinitro db status` shows the newest")]
     UnknownCycle(u64),

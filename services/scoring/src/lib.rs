@@ -21,13 +21,10 @@ use std::time::Duration;
 
 pub use config::Config;
 pub use error::Error;
-use kinitro_chassis::{GrpcServer, MAX_MESSAGE_BYTES, Supervisor, postgres_url};
+use kinitro_chassis::{GrpcServer, MAX_MESSAGE_BYTES, Supervisor};
+use kinitro_database::{Address, Database, PoolSettings};
 use kinitro_proto::scoring::v1::scoring_service_server::ScoringServiceServer;
 pub use replay::{Difference, Replay, replay};
-use sqlx::{
-    Connection as _, PgConnection,
-    postgres::{PgConnectOptions, PgPoolOptions},
-};
 use tokio::net::TcpListener;
 
 use crate::{rpc::Scoring, store::Store};
@@ -44,14 +41,8 @@ const SESSION: [(&str, &str); 4] = [
 ];
 
 /// Brings the schema `scoring` up to date. Safe to run at any time and by several processes at once.
-pub async fn migrate(database_url: &str) -> Result<(), Error> {
-    let mut migrator = sqlx::migrate!("../../migrations/scoring");
-    migrator.create_schema("scoring");
-    migrator.dangerous_set_table_name("scoring._sqlx_migrations");
-    let mut connection = PgConnection::connect(&postgres_url(database_url)?).await?;
-    migrator.run(&mut connection).await?;
-    connection.close().await?;
-    Ok(())
+pub async fn migrate(database: impl Into<Address>) -> Result<(), Error> {
+    Ok(kinitro_database::migrate(database, "scoring", sqlx::migrate!("../../migrations/scoring")).await?)
 }
 
 /// Serves the scoring service on `listener` until the supervisor drains. Comes up without Postgres; until it is there,
@@ -60,19 +51,21 @@ pub async fn start(config: Config, listener: TcpListener, supervisor: &Superviso
     config.validate().map_err(Error::Config)?;
     let scheme = config.scheme().map_err(Error::Config)?;
     let name = scheme.name();
-    let options: PgConnectOptions = postgres_url(&config.database_url)?.parse()?;
-    let pool = PgPoolOptions::new()
-        .max_connections(MAX_CONNECTIONS)
-        .acquire_timeout(ACQUIRE_TIMEOUT)
-        .connect_lazy_with(options.application_name("kinitro-scoring").options(SESSION));
-    let store = Store::new(pool);
+    let settings = PoolSettings {
+        application: "kinitro-scoring",
+        max_connections: MAX_CONNECTIONS,
+        acquire_limit: ACQUIRE_TIMEOUT,
+        session: SESSION.map(|(name, value)| (name, value.to_owned())).to_vec(),
+    };
+    let database = Database::open(config.database(), settings).await?;
+    let store = Store::new(database.pool().clone());
     let probed = store.clone();
     let service = ScoringServiceServer::new(Scoring::new(store, scheme)).max_decoding_message_size(MAX_MESSAGE_BYTES);
     GrpcServer::new("scoring")
         .add_service(service)
-        .probe("postgres", move || {
-            let store = probed.clone();
-            Box::pin(async move { store.probe().await })
+        .probe("postgres", database.address().to_owned(), move || {
+            let (store, database) = (probed.clone(), database.clone());
+            Box::pin(async move { store.probe(&database).await })
         })
         .serve(listener, supervisor)?;
     tracing::info!(scheme = name, "scoring started");

@@ -2,6 +2,7 @@
 //! that wrote them, so that every answer about a cycle is the same. Times are microseconds since 1970 in queries;
 //! doubles are `double precision` both ways and keep their bits.
 
+use kinitro_database::Database;
 use kinitro_domain::MinerUid;
 use kinitro_pareto::{Scheme, Scores, wilson};
 use kinitro_proto::scoring::v1 as proto;
@@ -61,12 +62,12 @@ impl Store {
     }
 
     /// Whether the tables can be read.
-    pub async fn probe(&self) -> Result<(), String> {
+    pub async fn probe(&self, database: &Database) -> Result<(), String> {
         let found = sqlx::query_scalar!(r#"SELECT to_regclass('scoring.cycles') IS NOT NULL AS "found!""#);
         match found.fetch_one(&self.pool).await {
             Ok(true) => Ok(()),
             Ok(false) => Err("the schema `scoring` is missing: run `kinitro db init`".to_owned()),
-            Err(error) => Err(error.to_string()),
+            Err(error) => Err(database.explain(&error)),
         }
     }
 

@@ -186,7 +186,11 @@ impl Config {
         if address.is_empty() {
             return Ok(None);
         }
-        let bound = TcpListener::bind(address).await;
+        let bound = match address.parse() {
+            Ok(address) => kinitro_chassis::listen(address),
+            // A name.
+            Err(_) => TcpListener::bind(address).await,
+        };
         bound.map(Some).map_err(|source| Error::Listen { address: address.to_owned(), source })
     }
 }

@@ -51,12 +51,6 @@ pub enum ConfigError {
         /// What is wrong.
         reason: String,
     },
-    /// A database URL of an unknown kind. The URL itself is not shown, it may hold a password.
-    #[error("the database URL {reason}; write it as postgres://user:password@host:5432/database")]
-    DatabaseUrl {
-        /// What is wrong with it.
-        reason: String,
-    },
 }
 
 fn did_you_mean(suggestion: Option<&str>) -> String {

@@ -4,9 +4,9 @@ mod environment;
 mod error;
 mod loader;
 mod redact;
-mod url;
+mod secret;
 
 pub use error::ConfigError;
 pub use loader::{ConfigLoader, field_names, load_config};
 pub use redact::redacted;
-pub use url::postgres_url;
+pub use secret::read_secret;

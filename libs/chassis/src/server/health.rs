@@ -30,15 +30,16 @@ type Check = Box<dyn Fn() -> BoxFuture<'static, Result<(), String>> + Send + Syn
 /// One dependency and how to ask it.
 pub(super) struct Probe {
     dependency: &'static str,
+    address: String,
     check: Check,
 }
 
 impl Probe {
-    pub(super) fn new<F>(dependency: &'static str, check: F) -> Self
+    pub(super) fn new<F>(dependency: &'static str, address: String, check: F) -> Self
     where
         F: Fn() -> BoxFuture<'static, Result<(), String>> + Send + Sync + 'static,
     {
-        Self { dependency, check: Box::new(check) }
+        Self { dependency, address, check: Box::new(check) }
     }
 
     async fn run(&self) -> Result<(), String> {
@@ -47,7 +48,7 @@ impl Probe {
         match tokio::time::timeout(PROBE_TIMEOUT, guarded).await {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(panic)) => Err(format!("the check panicked: {}", panic_text(panic.as_ref()))),
-            Err(_) => Err(format!("no answer within {} s", PROBE_TIMEOUT.as_secs())),
+            Err(_) => Err(format!("no answer from {} within {} s", self.address, PROBE_TIMEOUT.as_secs())),
         }
     }
 }

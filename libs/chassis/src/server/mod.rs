@@ -85,13 +85,13 @@ impl GrpcServer {
         self
     }
 
-    /// Watches a dependency: `check` runs every second with a limit of 2 s. The health service `dependency` follows it,
-    /// and the server as a whole serves only while every dependency is well.
-    pub fn probe<F>(mut self, dependency: &'static str, check: F) -> Self
+    /// Watches a dependency: `check` runs every second with a limit of 2 s, after which `address` is said not to answer. The
+    /// health service `dependency` follows it, and the server as a whole serves only while every dependency is well.
+    pub fn probe<F>(mut self, dependency: &'static str, address: impl Into<String>, check: F) -> Self
     where
         F: Fn() -> BoxFuture<'static, Result<(), String>> + Send + Sync + 'static,
     {
-        self.probes.push(Probe::new(dependency, check));
+        self.probes.push(Probe::new(dependency, address.into(), check));
         self
     }
 

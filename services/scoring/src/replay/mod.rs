@@ -6,11 +6,11 @@
 
 mod published;
 
-use kinitro_chassis::postgres_url;
+use kinitro_database::Address;
 use kinitro_pareto::{Scheme, Scores};
 use kinitro_proto::scoring::v1 as proto;
 use prost::Message as _;
-use sqlx::{Connection as _, PgConnection};
+use sqlx::Connection as _;
 
 use self::published::Published;
 use crate::{Error, input::Input};
@@ -60,8 +60,8 @@ struct Cycle {
 }
 
 /// Scores a stored cycle again.
-pub async fn replay(database_url: &str, cycle_id: u64) -> Result<Replay, Error> {
-    let mut connection = PgConnection::connect(&postgres_url(database_url)?).await?;
+pub async fn replay(database: impl Into<Address>, cycle_id: u64) -> Result<Replay, Error> {
+    let mut connection = kinitro_database::connect(database).await?;
     let key = i64::try_from(cycle_id).map_err(|_| Error::UnknownCycle(cycle_id))?;
     let cycle = sqlx::query_as!(
         Cycle,
