@@ -5,8 +5,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 bin=$(ls -d /usr/lib/postgresql/*/bin | sort -V | tail -n 1)
+# Its socket lies in this folder, which other users cannot enter: the server asks for no password.
 data=$(mktemp -d)
-port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
 as_postgres=()
 if [ "$(id -u)" -eq 0 ]; then
     chown postgres "$data"
@@ -20,9 +20,9 @@ trap stop EXIT
 
 "${as_postgres[@]}" "$bin/initdb" -D "$data/pg" -U kinitro --auth=trust -E UTF8 >/dev/null
 "${as_postgres[@]}" "$bin/pg_ctl" -D "$data/pg" -s -w -l "$data/log" \
-    -o "-p $port -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync=off" start
+    -o "-c listen_addresses= -c unix_socket_directories=$data -c fsync=off" start
 for file in migrations/*/*.sql; do
-    "$bin/psql" --quiet --set ON_ERROR_STOP=1 -h 127.0.0.1 -p "$port" -U kinitro -d postgres -f "$file"
+    "$bin/psql" --quiet --set ON_ERROR_STOP=1 -h "$data" -U kinitro -d postgres -f "$file"
 done
 
 rm -rf .sqlx
@@ -31,6 +31,6 @@ mkdir .sqlx
 for crate in ingestion scheduling scoring; do
     touch "services/$crate/src/lib.rs"
 done
-SQLX_OFFLINE=false SQLX_OFFLINE_DIR="$PWD/.sqlx" DATABASE_URL="postgres://kinitro@127.0.0.1:$port/postgres" \
+SQLX_OFFLINE=false SQLX_OFFLINE_DIR="$PWD/.sqlx" DATABASE_URL="postgres:///postgres?host=$data&user=kinitro" \
     cargo check --quiet --workspace --all-targets
 echo "prepared $(ls .sqlx | wc -l) queries"

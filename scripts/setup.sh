@@ -3,7 +3,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-packages=(postgresql redis-server libegl1 libegl-mesa0 libgl1-mesa-dri)
+packages=(postgresql pgbouncer redis-server libegl1 libegl-mesa0 libgl1-mesa-dri)
 
 if command -v dpkg-query >/dev/null; then
     missing=()

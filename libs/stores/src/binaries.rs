@@ -10,6 +10,7 @@ use crate::StoresError;
 const DEBIAN_POSTGRES: &str = "/usr/lib/postgresql";
 const INSTALL_POSTGRES: &str = "apt-get install postgresql";
 const INSTALL_REDIS: &str = "apt-get install redis-server";
+const INSTALL_PGBOUNCER: &str = "apt-get install pgbouncer";
 const INSTALL_SETPRIV: &str = "apt-get install util-linux";
 
 /// The programs of one Postgres installation.
@@ -55,6 +56,10 @@ fn debian_installations() -> Vec<(u32, PathBuf)> {
 
 pub(crate) fn redis_server() -> Result<PathBuf, StoresError> {
     on_path("redis-server").ok_or(StoresError::MissingBinary { program: "redis-server", install: INSTALL_REDIS })
+}
+
+pub(crate) fn pgbouncer() -> Result<PathBuf, StoresError> {
+    on_path("pgbouncer").ok_or(StoresError::MissingBinary { program: "pgbouncer", install: INSTALL_PGBOUNCER })
 }
 
 pub(crate) fn setpriv() -> Result<PathBuf, StoresError> {

@@ -5,6 +5,8 @@
 //!
 //! - Postgres refuses to run as root. Started by root, both servers run as an unprivileged user who must be able to
 //!   reach the data directory; a parent directory that forbids this is an error that names it.
+//! - Every user of the machine can reach 127.0.0.1: each server demands a password, which is kept in `password` of its directory,
+//!   readable by the owner alone. Servers from before there were passwords get one at their next start.
 //! - Children get a process group of their own, so Ctrl-C in a terminal reaches only the owner, who drains first.
 //! - The kernel ties "end with the parent" to the *thread* that forked. Each server therefore has a dedicated thread
 //!   that starts it and waits on it for as long as it lives.
@@ -13,6 +15,8 @@ mod binaries;
 mod child;
 mod data_dir;
 mod error;
+mod password;
+mod pgbouncer;
 mod port;
 mod postgres;
 mod privileges;

@@ -1,7 +1,7 @@
 //! A private Postgres.
 //!
 //! The directory holds `cluster/` (made once by `initdb`, renamed into place when complete, so an interrupted set-up
-//! leaves nothing half made) and `postgres.log`. Readiness is read from `postmaster.pid`: it names the process, so a
+//! leaves nothing half made), `pg_hba.conf` (written at every start: only the password opens), `password` and `postgres.log`. Readiness is read from `postmaster.pid`: it names the process, so a
 //! foreign server on the same port cannot be mistaken for ours.
 
 use std::{
@@ -18,11 +18,14 @@ use nix::sys::signal::Signal;
 use crate::{
     Durability, StoresError,
     binaries::PostgresBinaries,
+    password::Password,
     server::{Kind, Server, Site},
 };
 
 const ROLE: &str = "kinitro";
 const DATABASE: &str = "kinitro";
+/// Nothing opens but a password, and that only from this machine.
+const RULES: &str = "host all all 127.0.0.1/32 scram-sha-256\n";
 /// How long a server of an earlier owner may take to end.
 const PREDECESSOR_WITHIN: Duration = Duration::from_secs(15);
 const POLL: Duration = Duration::from_millis(10);
@@ -37,7 +40,7 @@ pub struct PostgresKind;
 impl Postgres {
     /// The URL of another database on this server.
     pub fn url_of(&self, database: &str) -> String {
-        url_of(self.port(), database)
+        url_of(self.port(), self.password(), database)
     }
 }
 
@@ -47,15 +50,25 @@ impl Kind for PostgresKind {
     /// The fast shutdown: sessions are ended, a checkpoint is written.
     const STOP: Signal = Signal::SIGINT;
 
-    fn url(port: u16) -> String {
-        url_of(port, DATABASE)
+    fn address(port: u16) -> String {
+        format!("postgres://127.0.0.1:{port}/{DATABASE}")
+    }
+
+    fn url(port: u16, password: &str) -> String {
+        url_of(port, password, DATABASE)
     }
 
     fn prepare(site: &Site) -> Result<(), StoresError> {
         if !cluster(site).is_dir() {
             create_cluster(site)?;
         }
-        bury_predecessor(site)
+        bury_predecessor(site)?;
+        if !Password::is_kept(&site.directory) {
+            single_user(site, &cluster(site), &set_password(site))?;
+            site.password.keep(&site.directory)?;
+        }
+        let rules = rules(site);
+        fs::write(&rules, RULES).map_err(StoresError::io(format!("write {}", rules.display())))
     }
 
     fn command(site: &Site) -> Result<Command, StoresError> {
@@ -81,8 +94,17 @@ impl Kind for PostgresKind {
     }
 }
 
-fn url_of(port: u16, database: &str) -> String {
-    format!("postgres://{ROLE}@127.0.0.1:{port}/{database}")
+fn url_of(port: u16, password: &str, database: &str) -> String {
+    format!("postgres://{ROLE}:{password}@127.0.0.1:{port}/{database}")
+}
+
+/// Who may connect.
+fn rules(site: &Site) -> PathBuf {
+    site.directory.join("pg_hba.conf")
+}
+
+fn set_password(site: &Site) -> String {
+    format!("ALTER ROLE {ROLE} PASSWORD '{}'\n", site.password.reveal())
 }
 
 fn cluster(site: &Site) -> PathBuf {
@@ -109,18 +131,27 @@ fn create_cluster(site: &Site) -> Result<(), StoresError> {
         fs::remove_dir_all(&unfinished).map_err(StoresError::io(format!("remove {}", unfinished.display())))?;
     }
     let mut initdb = site.account.command(&binaries.initdb, Some("KILL"))?;
-    initdb.args(["--auth=trust", "--encoding=UTF8", "--locale=C", "--username", ROLE, "--pgdata"]).arg(&unfinished);
-    // The server's single-user mode makes the database without a client program.
-    let mut single = site.account.command(&binaries.postgres, Some("KILL"))?;
-    single.arg("--single").arg("-D").arg(&unfinished);
+    initdb.args(["--auth=reject", "--encoding=UTF8", "--locale=C", "--username", ROLE, "--pgdata"]).arg(&unfinished);
     if site.durability == Durability::Volatile {
         initdb.arg("--no-sync");
+    }
+    run("initdb", initdb.current_dir(&site.directory), "")?;
+    let statements = format!("CREATE DATABASE {DATABASE}\n{}", set_password(site));
+    single_user(site, &unfinished, &statements)?;
+    fs::rename(&unfinished, cluster(site)).map_err(StoresError::io(format!("rename {}", unfinished.display())))?;
+    // Lost between the two steps, the next start sets another one.
+    site.password.keep(&site.directory)
+}
+
+/// Runs statements, a line each, in the server's single-user mode, which needs no client program and no open port.
+fn single_user(site: &Site, cluster: &Path, statements: &str) -> Result<(), StoresError> {
+    let mut single = site.account.command(&binaries(site)?.postgres, Some("KILL"))?;
+    single.arg("--single").arg("-D").arg(cluster);
+    if site.durability == Durability::Volatile {
         single.args(["-c", "fsync=off"]);
     }
     single.arg("postgres");
-    run("initdb", initdb.current_dir(&site.directory), "")?;
-    run("postgres --single", single.current_dir(&site.directory), &format!("CREATE DATABASE {DATABASE}\n"))?;
-    fs::rename(&unfinished, cluster(site)).map_err(StoresError::io(format!("rename {}", unfinished.display())))
+    run("postgres --single", single.current_dir(&site.directory), statements)
 }
 
 /// Waits for a server left by a killed owner, which is on its way out, and removes the file of a dead one: its process
@@ -166,6 +197,7 @@ fn settings(site: &Site) -> Vec<String> {
     let durable = if site.durability == Durability::Durable { "on" } else { "off" };
     let mut settings = vec![
         format!("port={}", site.port),
+        format!("hba_file={}", rules(site).display()),
         "listen_addresses=127.0.0.1".to_owned(),
         "unix_socket_directories=".to_owned(),
         "shared_buffers=128MB".to_owned(),

@@ -61,14 +61,23 @@ impl Account {
     pub(crate) fn prepare(&self, directory: &Path) -> Result<(), StoresError> {
         let shown = directory.display();
         fs::create_dir_all(directory).map_err(StoresError::io(format!("create {shown}")))?;
-        let Some(user) = &self.switch_to else { return Ok(()) };
+        let private = || {
+            let mode = fs::Permissions::from_mode(0o700);
+            fs::set_permissions(directory, mode).map_err(StoresError::io(format!("make {shown} private")))
+        };
+        let Some(user) = &self.switch_to else { return private() };
         let absolute = directory.canonicalize().map_err(StoresError::io(format!("resolve {shown}")))?;
         if let Some(closed) = closed_to(user, absolute.ancestors().skip(1))? {
             return Err(StoresError::Unreachable { directory: closed.to_owned(), user: user.name.clone() });
         }
         give(user, &absolute).map_err(StoresError::io(format!("give {shown} to user {}", user.name)))?;
-        fs::set_permissions(&absolute, fs::Permissions::from_mode(0o700))
-            .map_err(StoresError::io(format!("make {shown} private")))
+        private()
+    }
+
+    /// Hands one file to this user.
+    pub(crate) fn give(&self, path: &Path) -> Result<(), StoresError> {
+        let Some(user) = &self.switch_to else { return Ok(()) };
+        give(user, path).map_err(StoresError::io(format!("give {} to user {}", path.display(), user.name)))
     }
 }
 

@@ -16,6 +16,7 @@ use crate::{
     Durability, StoresError,
     child::{Child, log_since, log_tail},
     free_port,
+    password::{self, Password},
     privileges::Account,
     testing::TestDir,
 };
@@ -34,8 +35,11 @@ pub trait Kind: Debug + Send + Sync + Sized + 'static {
     /// Ends it politely: nothing that it acknowledged is lost.
     const STOP: Signal;
 
-    /// The address of the server's main database.
-    fn url(port: u16) -> String;
+    /// The server's main database, without credentials.
+    fn address(port: u16) -> String;
+
+    /// The same with credentials that may do everything.
+    fn url(port: u16, password: &str) -> String;
 
     /// Brings the directory into a state from which the server can start.
     fn prepare(site: &Site) -> Result<(), StoresError>;
@@ -60,6 +64,7 @@ pub struct Site {
     pub(crate) port: u16,
     pub(crate) durability: Durability,
     pub(crate) account: Account,
+    pub(crate) password: Password,
 }
 
 /// A server that lives as long as this value, and never longer than this process. See [`crate::Postgres`] and
@@ -96,7 +101,8 @@ impl<K: Kind> Server<K> {
         account.prepare(directory)?;
         let shown = directory.display();
         let directory = directory.canonicalize().map_err(StoresError::io(format!("resolve {shown}")))?;
-        let site = Site { directory, port: 0, durability, account };
+        let password = Password::of(&directory)?;
+        let site = Site { directory, port: 0, durability, account, password };
         let mut server = Self { site, child: None, temporary: None, kind: PhantomData };
         if let Some(port) = port {
             server.site.port = port;
@@ -106,7 +112,7 @@ impl<K: Kind> Server<K> {
         for attempt in 1.. {
             server.site.port = free_port().map_err(StoresError::io("find a free port"))?;
             match server.launch() {
-                // Somebody else was quicker to bind it.
+                // Another process was quicker to bind it.
                 Err(StoresError::StartFailed { log, .. })
                     if attempt < PORT_ATTEMPTS && log.contains("Address already in use") => {}
                 outcome => return outcome.map(|()| server),
@@ -120,9 +126,24 @@ impl<K: Kind> Server<K> {
         self.temporary = Some(directory);
     }
 
-    /// The URL of the server's main database: `postgres://kinitro@127.0.0.1:<port>/kinitro`, `redis://127.0.0.1:<port>/0`.
+    /// The URL of the server's main database, with the password of the user who may do everything:
+    /// `postgres://kinitro:<password>@127.0.0.1:<port>/kinitro`, `redis://:<password>@127.0.0.1:<port>/0`.
     pub fn url(&self) -> String {
-        K::url(self.site.port)
+        K::url(self.site.port, self.site.password.reveal())
+    }
+
+    /// The same without user and password, to be shown.
+    pub fn address(&self) -> String {
+        K::address(self.site.port)
+    }
+
+    /// The file with the password.
+    pub fn password_file(&self) -> PathBuf {
+        password::file(&self.site.directory)
+    }
+
+    pub(crate) fn password(&self) -> &str {
+        self.site.password.reveal()
     }
 
     /// The port on 127.0.0.1; it stays the same over restarts.

@@ -18,6 +18,7 @@ use std::{
 use nix::fcntl::{Flock, FlockArg};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 
+pub use crate::pgbouncer::PgBouncer;
 use crate::{DataDir, Durability, Postgres, Redis, StoresError};
 
 static POSTGRES: OnceLock<Postgres> = OnceLock::new();
@@ -52,6 +53,17 @@ pub async fn private_postgres() -> Postgres {
 /// A Redis for a test that restarts, flushes or kills it. Its directory goes with it.
 pub async fn private_redis() -> Redis {
     blocking(start_redis).await
+}
+
+/// A PgBouncer before this process's Postgres, in a pool mode (`session`, `transaction`, `statement`), with so many connections to each
+/// database at most. What follows the last `/` of [`fresh_database`] is the name of a database.
+pub async fn pgbouncer(pool_mode: &'static str, pool_size: u32) -> PgBouncer {
+    blocking(move || {
+        let postgres = POSTGRES.get_or_init(start_postgres);
+        PgBouncer::start(postgres, pool_mode, pool_size)
+            .unwrap_or_else(|error| panic!("tests need a pgbouncer: {error}"))
+    })
+    .await
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
@@ -90,7 +102,7 @@ pub(crate) struct TestDir {
 }
 
 impl TestDir {
-    fn new() -> Result<Self, StoresError> {
+    pub(crate) fn new() -> Result<Self, StoresError> {
         let base = std::env::temp_dir().join(format!("kinitro-tests-{}", nix::unistd::geteuid()));
         fs::create_dir_all(&base).map_err(StoresError::io(format!("create {}", base.display())))?;
         fs::set_permissions(&base, fs::Permissions::from_mode(0o755))
@@ -110,7 +122,7 @@ impl TestDir {
         Ok(Self { lock: Some(DataDir::lock(&path)?), path })
     }
 
-    fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 }

@@ -33,7 +33,7 @@ async fn the_first_start_makes_a_database_and_later_ones_keep_its_rows() {
     let directory = open_directory();
     let port = free_port().unwrap();
     let server = Postgres::start(&directory.path().join("postgres"), Some(port)).await.unwrap();
-    assert_eq!(server.url(), format!("postgres://kinitro@127.0.0.1:{port}/kinitro"));
+    assert_eq!(server.address(), format!("postgres://127.0.0.1:{port}/kinitro"));
     assert_eq!(ask(&server.url(), "SHOW fsync").await, "on");
     assert_eq!(ask(&server.url(), "SHOW server_encoding").await, "UTF8");
     assert_eq!(ask(&server.url(), "SHOW listen_addresses").await, "127.0.0.1");

@@ -11,10 +11,12 @@ use std::{
 use kinitro_stores::{Redis, StoresError, testing};
 
 /// One command, one line of an answer; two lines when the answer is a bulk string.
-fn ask(port: u16, command: &str) -> std::io::Result<String> {
-    let mut stream = TcpStream::connect(("127.0.0.1", port))?;
-    stream.write_all(format!("{command}\r\n").as_bytes())?;
+fn ask(server: &Redis, command: &str) -> std::io::Result<String> {
+    let password = fs::read_to_string(server.password_file())?;
+    let mut stream = TcpStream::connect(("127.0.0.1", server.port()))?;
+    stream.write_all(format!("AUTH {}\r\n{command}\r\n", password.trim()).as_bytes())?;
     let mut lines = BufReader::new(stream).lines();
+    assert_eq!(lines.next().unwrap()?, "+OK");
     let first = lines.next().unwrap()?;
     if first.starts_with('$') && first != "$-1" { lines.next().unwrap() } else { Ok(first) }
 }
@@ -24,24 +26,24 @@ async fn a_durable_server_keeps_what_it_acknowledged_through_a_kill() {
     let directory = tempfile::Builder::new().permissions(fs::Permissions::from_mode(0o755)).tempdir().unwrap();
     let mut server = Redis::start(&directory.path().join("redis"), None).await.unwrap();
     let port = server.port();
-    assert_eq!(server.url(), format!("redis://127.0.0.1:{port}/0"));
-    assert_eq!(ask(port, "SET word here").unwrap(), "+OK");
+    assert_eq!(server.address(), format!("redis://127.0.0.1:{port}/0"));
+    assert_eq!(ask(&server, "SET word here").unwrap(), "+OK");
     server.kill();
-    assert!(ask(port, "PING").is_err(), "nobody may answer after the kill");
+    assert!(ask(&server, "PING").is_err(), "nobody may answer after the kill");
     server.restart().await.unwrap();
     assert_eq!(server.port(), port);
-    assert_eq!(ask(port, "GET word").unwrap(), "here");
+    assert_eq!(ask(&server, "GET word").unwrap(), "here");
     server.stop().await.unwrap();
     let server = Redis::start(&directory.path().join("redis"), Some(port)).await.unwrap();
-    assert_eq!(ask(server.port(), "GET word").unwrap(), "here");
+    assert_eq!(ask(&server, "GET word").unwrap(), "here");
 }
 
 #[tokio::test]
 async fn a_volatile_server_forgets_everything_at_a_restart() {
     let mut server = testing::private_redis().await;
-    assert_eq!(ask(server.port(), "SET word here").unwrap(), "+OK");
+    assert_eq!(ask(&server, "SET word here").unwrap(), "+OK");
     server.restart().await.unwrap();
-    assert_eq!(ask(server.port(), "GET word").unwrap(), "$-1");
+    assert_eq!(ask(&server, "GET word").unwrap(), "$-1");
 }
 
 #[tokio::test]
@@ -51,7 +53,7 @@ async fn a_taken_port_is_an_error_that_shows_the_servers_own_words() {
     let error = Redis::start(&directory.path().join("redis"), Some(taken.port())).await.unwrap_err();
     assert!(matches!(error, StoresError::StartFailed { server: "redis", .. }), "{error}");
     assert!(error.to_string().contains("in use"), "{error}");
-    assert_eq!(ask(taken.port(), "PING").unwrap(), "+PONG");
+    assert_eq!(ask(&taken, "PING").unwrap(), "+PONG");
 }
 
 #[tokio::test]
