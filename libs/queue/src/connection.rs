@@ -39,6 +39,10 @@ impl Connection {
         Ok(Self { client, manager, address })
     }
 
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
     pub(crate) fn client(&self) -> &Client {
         &self.client
     }
@@ -85,6 +89,8 @@ impl Connection {
         let address = self.address.to_string();
         if source.is_timeout() {
             QueueError::Timeout { address, limit: ANSWER_LIMIT }
+        } else if source.kind() == redis::ErrorKind::AuthenticationFailed {
+            QueueError::Refused { address, source }
         } else if source.is_io_error() || source.is_unrecoverable_error() {
             QueueError::Unreachable { address, source }
         } else {

@@ -27,8 +27,10 @@ pub enum QueueError {
         /// How long it was waited for.
         limit: Duration,
     },
-    /// An answer that is an error, e.g. while it loads its data or has no memory left.
-    #[error("redis at {address} refused a command: {source}")]
+    /// An answer that is an error, e.g. while it loads its data, has no memory left, or its rules forbid our user something.
+    #[error(
+        "redis at {address} refused us: {source}; where its user may not do this, docs/operators.md says what it needs"
+    )]
     Refused {
         /// Host and port, or the path of the socket.
         address: String,

@@ -18,6 +18,7 @@
 //! | `{prefix}:worked` | string | when something was last leased or kept alive (ms); later than now where a lease is known to be quiet for a while |
 //! | `{prefix}:staged:…` | | work that is not visible yet; expires |
 //! | `{prefix}:events` | stream | the event bus |
+//! | `{prefix}:probe:…` | | for the moment of a probe |
 //!
 //! One stream an *environment*, although a family would be the natural unit: executors may ask for single environments, and a
 //! consumer group cannot filter. A lease call takes from the streams by turns, so the order stays fair.
@@ -66,15 +67,18 @@
 mod audit;
 mod bus;
 mod connection;
+mod credentials;
 mod error;
 mod event;
 mod inspect;
 mod packed;
+mod probe;
 mod stage;
 mod work;
 
 pub use audit::{Condition, Eviction};
 pub use bus::{EventBus, EventId, Received, Start};
+pub use credentials::redis_url;
 pub use error::QueueError;
 pub use event::{Event, EventKind};
 pub use inspect::{ActiveExecutor, Depth};

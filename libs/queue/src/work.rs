@@ -172,6 +172,7 @@ pub struct Completed {
 
 impl WorkQueue {
     /// A queue under a key prefix. Only the URL is checked: the connection is opened by the first command, and again whenever it breaks.
+    /// Every other call of this type can fail with [`QueueError::Unreachable`], [`QueueError::Timeout`] and [`QueueError::Refused`].
     ///
     /// # Errors
     ///
@@ -193,15 +194,6 @@ impl WorkQueue {
             }),
             turn: Arc::default(),
         })
-    }
-
-    /// Whether Redis answers.
-    ///
-    /// # Errors
-    ///
-    /// Like every call of this type: [`QueueError::Unreachable`], [`QueueError::Timeout`], [`QueueError::Refused`].
-    pub async fn ping(&self) -> Result<(), QueueError> {
-        self.connection.command(&redis::cmd("PING")).await
     }
 
     /// Adds tasks in the order given, within each environment. What the queue already has is left where it is. Answers how many were new.
@@ -246,7 +238,7 @@ impl WorkQueue {
     ///
     /// # Errors
     ///
-    /// [`QueueError::TooMany`], and those of [`ping`](Self::ping).
+    /// [`QueueError::TooMany`], and those of every call.
     pub async fn lease(&self, executor: &ExecutorId, request: LeaseRequest<'_>) -> Result<LeaseBatch, QueueError> {
         at_most("tasks", request.count, MAX_LEASE)?;
         at_most("environments", request.env_ids.len(), MAX_ENVIRONMENTS)?;

@@ -258,11 +258,11 @@ async fn after_flushall_and_after_a_restart_the_same_work_can_be_enqueued_again(
     assert_eq!(queue.enqueue(&entries(&tasks[1..])).await.unwrap(), 4);
     assert_eq!(lease(&queue, "b", 9, LONG).await, tasks[1..]);
     redis.kill();
-    let error = queue.ping().await.unwrap_err();
-    let address = redis.url().replace("redis://", "").replace("/0", "");
+    let error = queue.probe().await.unwrap_err();
+    let address = redis.address().replace("redis://", "").replace("/0", "");
     assert!(error.to_string().contains(&address), "{error}");
     redis.restart().await.unwrap();
-    queue.ping().await.unwrap();
+    queue.probe().await.unwrap();
 }
 
 async fn flush(url: &str) {
@@ -311,7 +311,7 @@ async fn all_tasks_can_be_listed_and_cleared() {
 #[tokio::test]
 async fn an_unreachable_redis_is_named_without_its_password() {
     let queue = WorkQueue::connect("redis://user:secret@127.0.0.1:1/0", "test").await.unwrap();
-    let error = queue.ping().await.unwrap_err();
+    let error = queue.probe().await.unwrap_err();
     assert!(matches!(error, QueueError::Unreachable { .. } | QueueError::Timeout { .. }), "{error:?}");
     assert!(error.to_string().contains("127.0.0.1:1"), "{error}");
     assert!(!format!("{error:?} {error}").contains("secret"));
