@@ -1,53 +1,99 @@
 //! `kinitro db create|init|status|reset`: the operator's commands for the database.
 
 use anyhow::{Context as _, Result, bail};
-use kinitro_chassis::postgres_url;
+use kinitro_database::{Address, DatabaseError, connect, give_roles};
 use serde::Serialize;
-use sqlx::{Connection as _, PgConnection, Postgres, migrate::MigrateDatabase as _};
+use serde_json::Value;
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
-use crate::cli::DbAction;
+use crate::{
+    cli::DbAction,
+    settings::{DbConfig, Settings},
+};
 
 /// Runs one of the commands.
-pub async fn run(action: DbAction) -> Result<()> {
+pub async fn run(action: DbAction, settings: &Settings) -> Result<()> {
     match action {
-        DbAction::Create(database) => create(&database.database_url).await,
+        DbAction::Create(database) => create(&database.address(settings)?).await,
         DbAction::Init(database) => {
-            migrate(&database.database_url).await?;
+            init(&database.address(settings)?, &settings.db(Value::Null)?).await?;
             eprintln!("the tables are up to date");
             Ok(())
         }
-        DbAction::Status { database, json } => status(&database.database_url, json).await,
-        DbAction::Reset { database, force } => reset(&database.database_url, force).await,
+        DbAction::Status { database, json } => status(&database.address(settings)?, json).await,
+        DbAction::Reset { database, force } => {
+            reset(&database.address(settings)?, &settings.db(Value::Null)?, force).await
+        }
     }
 }
 
 /// Brings the schemas of all services up to date; safe while others do the same.
-pub async fn migrate(database_url: &str) -> Result<()> {
-    kinitro_ingestion::migrate(database_url).await?;
-    kinitro_scheduling::migrate(database_url).await?;
-    kinitro_scoring::migrate(database_url).await?;
+pub async fn migrate(database: &Address) -> Result<()> {
+    kinitro_ingestion::migrate(database.clone()).await?;
+    kinitro_scheduling::migrate(database.clone()).await?;
+    kinitro_scoring::migrate(database.clone()).await?;
     Ok(())
 }
 
-async fn create(database_url: &str) -> Result<()> {
-    let url = postgres_url(database_url)?;
-    if Postgres::database_exists(&url).await.context("asking Postgres whether the database exists")? {
+/// The tables, and what the roles of the services may do with them.
+async fn init(database: &Address, config: &DbConfig) -> Result<()> {
+    migrate(database).await?;
+    let roles = [
+        ("ingestion", config.ingestion_password.as_deref()),
+        ("scheduling", config.scheduling_password.as_deref()),
+        ("scoring", config.scoring_password.as_deref()),
+    ];
+    Ok(give_roles(database.clone(), &roles).await?)
+}
+
+async fn create(database: &Address) -> Result<()> {
+    let options = database.options()?;
+    // Postgres names the database after the user when none is given.
+    let name = options.get_database().unwrap_or(options.get_username()).to_owned();
+    if connect_to(database, &name).await?.is_some() {
         eprintln!("the database exists already");
-    } else {
-        Postgres::create_database(&url).await.context("creating the database")?;
-        eprintln!("the database was created; `kinitro db init` makes the tables");
+        return Ok(());
     }
+    let mut maintenance = None;
+    for other in ["postgres", "template1"] {
+        maintenance = connect_to(database, other).await?;
+        if maintenance.is_some() {
+            break;
+        }
+    }
+    let Some(mut maintenance) = maintenance else {
+        bail!("the server has neither a database `postgres` nor `template1`, from where {name} could be created");
+    };
+    let statement: String =
+        sqlx::query_scalar("SELECT format('CREATE DATABASE %I', $1)").bind(&name).fetch_one(&mut maintenance).await?;
+    sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut maintenance).await.context("creating the database")?;
+    maintenance.close().await?;
+    eprintln!("the database was created; `kinitro db init` makes the tables");
     Ok(())
 }
 
-async fn reset(database_url: &str, force: bool) -> Result<()> {
+/// A connection to another database of the server, if there is such a one.
+async fn connect_to(database: &Address, name: &str) -> Result<Option<PgConnection>> {
+    const NO_SUCH_DATABASE: &str = "3D000";
+    match connect(database.clone().database(name)).await {
+        Ok(connection) => Ok(Some(connection)),
+        Err(DatabaseError::Postgres { source: sqlx::Error::Database(refusal), .. })
+            if refusal.code().is_some_and(|code| code == NO_SUCH_DATABASE) =>
+        {
+            Ok(None)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn reset(database: &Address, config: &DbConfig, force: bool) -> Result<()> {
     if !force {
         bail!("this deletes every cycle, score and weight vector for ever; add --force to do it");
     }
-    let mut connection = connect(database_url).await?;
+    let mut connection = connect(database.clone()).await?;
     sqlx::raw_sql("DROP SCHEMA IF EXISTS ingestion, scheduling, scoring CASCADE").execute(&mut connection).await?;
     connection.close().await?;
-    migrate(database_url).await?;
+    init(database, config).await?;
     eprintln!("everything was deleted and the tables made anew");
     Ok(())
 }
@@ -80,8 +126,8 @@ struct WeightsLine {
     weights: std::collections::BTreeMap<i32, f64>,
 }
 
-async fn status(database_url: &str, json: bool) -> Result<()> {
-    let mut connection = connect(database_url).await?;
+async fn status(database: &Address, json: bool) -> Result<()> {
+    let mut connection = connect(database.clone()).await?;
     let there = sqlx::query_scalar!(
         r#"SELECT to_regclass('scheduling.cycles') IS NOT NULL AND to_regclass('scoring.weights') IS NOT NULL AS "there!""#
     )
@@ -167,9 +213,4 @@ fn print(status: &DatabaseStatus) {
             }
         }
     }
-}
-
-async fn connect(database_url: &str) -> Result<PgConnection> {
-    let url = postgres_url(database_url)?;
-    PgConnection::connect(&url).await.context("connecting to the database; check --database-url and that Postgres runs")
 }

@@ -16,6 +16,7 @@ pub fn print(settings: &Settings) -> Result<()> {
         ("execution", value(&settings.execution(Value::Null)?)?),
         ("scoring", value(&settings.scoring(Value::Null)?)?),
         ("validator", value(&settings.validator(Value::Null)?)?),
+        ("db", value(&settings.db(Value::Null)?)?),
         ("devchain", value(&settings.devchain(Value::Null)?)?),
     ];
     for (name, section) in sections {

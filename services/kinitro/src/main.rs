@@ -5,6 +5,7 @@
 mod cli;
 mod commitment;
 mod crypto;
+mod databases;
 mod db;
 mod demo;
 mod effective;
@@ -26,7 +27,6 @@ use std::{net::SocketAddr, process::ExitCode, time::Duration};
 
 use anyhow::{Context as _, Result};
 use kinitro_chassis::{LogFormat, Supervisor, init_telemetry};
-use tokio::net::TcpListener;
 
 use crate::{
     cli::{Cli, Command, PolicyAction},
@@ -74,6 +74,7 @@ async fn run(cli: Cli) -> Result<()> {
     let level = cli.log_level.or_else(|| log_level(&cli.command));
     let level = level.as_deref().unwrap_or(if quiet_by_default { "WARNING" } else { "INFO" });
     init_telemetry(level, LogFormat::Auto)?;
+    cli::warn_of_passwords(std::env::args());
     let settings = Settings { file: cli.config, log_level: Some(level.to_owned()) };
     match cli.command {
         Command::Up(args) => up::run(*args, settings).await,
@@ -87,7 +88,7 @@ async fn run(cli: Cli) -> Result<()> {
         Command::Validate(args) => service::validate(args, settings).await,
         Command::Crypto { action } => crypto::run(action).await,
         Command::Miner { action } => miner::run(action).await,
-        Command::Db { action } => db::run(action).await,
+        Command::Db { action } => db::run(action, &settings).await,
         Command::Cycle { action } => operate::cycle(action).await,
         Command::DeadLetters { action } => operate::dead_letters(action).await,
         Command::Policy { action: PolicyAction::Serve { kind, host, port, latency_ms, chunk } } => {
@@ -95,7 +96,7 @@ async fn run(cli: Cli) -> Result<()> {
             serve_policy(options, SocketAddr::new(host, port)).await
         }
         Command::Env { action } => env::run(action).await,
-        Command::Score { action } => score::run(action).await,
+        Command::Score { action } => score::run(action, &settings).await,
         Command::FamilyWorker => Ok(kinitro_execution::family_worker().await?),
         Command::Config => effective::print(&settings),
         Command::Health { url } => health::check(&url).await,
@@ -115,8 +116,7 @@ fn log_level(command: &Command) -> Option<String> {
 }
 
 async fn serve_policy(options: ServeOptions, address: SocketAddr) -> Result<()> {
-    let listener = TcpListener::bind(address)
-        .await
+    let listener = kinitro_chassis::listen(address)
         .with_context(|| format!("cannot listen on {address}; give another --host or --port"))?;
     let address = listener.local_addr()?;
     eprintln!("the policy listens at http://{address} and grpc://{address}");

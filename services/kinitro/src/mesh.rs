@@ -16,6 +16,8 @@ use serde_json::{Value, json};
 use tokio::{net::TcpListener, task::JoinHandle};
 
 use crate::{
+    cli::InternalPorts,
+    databases::Databases,
     samples::Samples,
     settings::{Settings, with},
 };
@@ -23,6 +25,7 @@ use crate::{
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 /// What a service may take to finish; execution takes `drain_seconds` of it (20 by default) for running episodes.
 const DRAIN: Duration = Duration::from_secs(60);
+const CHAIN_PORT: u16 = 9944;
 const SCHEDULING_PORT: u16 = 50052;
 const INGESTION_PORT: u16 = 50051;
 const EXECUTION_PORT: u16 = 50053;
@@ -52,9 +55,11 @@ pub struct Plan {
     /// Flags of execution; absent for no executor here.
     pub execution_flags: Option<Value>,
     /// Flags of the development chain and its port; absent when ingestion's network is a real chain.
-    pub devchain: Option<(Value, u16)>,
+    pub devchain: Option<(Value, Option<u16>)>,
     /// Sample miners, whose policies are served and committed on the development chain before the first cycle can start.
     pub samples: Option<Samples>,
+    /// Ports that were asked for.
+    pub ports: InternalPorts,
     /// Prefer the well-known ports of the services to free ones.
     pub well_known_ports: bool,
 }
@@ -108,6 +113,12 @@ impl Mesh {
         &self.parts
     }
 
+    /// Where the passwords of the private stores are.
+    pub fn password_files(&self) -> Vec<PathBuf> {
+        let postgres = self.postgres.as_ref().map(Postgres::password_file);
+        postgres.into_iter().chain(self.redis.as_ref().map(Redis::password_file)).collect()
+    }
+
     /// The URL of a part.
     pub fn url(&self, name: &str) -> Option<&str> {
         self.parts.iter().find(|part| part.name == name).map(|part| part.url.as_str())
@@ -144,34 +155,33 @@ impl Mesh {
     }
 
     async fn start_parts(&mut self, plan: Plan, sender: tokio::sync::mpsc::UnboundedSender<()>) -> Result<()> {
-        let database_url = match plan.database_url {
-            Some(url) => url,
+        let settings = &plan.settings;
+        let databases = match plan.database_url {
+            Some(url) => Databases::given(url, settings).await?,
             None => {
-                let postgres = Postgres::start(&plan.data_dir.join("postgres"), None).await?;
+                let postgres = Postgres::start(&plan.data_dir.join("postgres"), plan.ports.postgres_port).await?;
+                self.parts.push(Part { name: "postgres", url: postgres.address() });
                 let url = postgres.url();
-                self.parts.push(Part { name: "postgres", url: url.clone() });
                 self.postgres = Some(postgres);
-                url
+                Databases::private(&url).await?
             }
         };
         let redis_url = match plan.redis_url {
             Some(url) => url,
             None => {
-                let redis = Redis::start(&plan.data_dir.join("redis"), None).await?;
+                let redis = Redis::start(&plan.data_dir.join("redis"), plan.ports.redis_port).await?;
+                self.parts.push(Part { name: "redis", url: redis.address() });
                 let url = redis.url();
-                self.parts.push(Part { name: "redis", url: url.clone() });
                 self.redis = Some(redis);
                 url
             }
         };
-        crate::db::migrate(&database_url).await?;
 
-        let settings = &plan.settings;
         let port = |well_known| if plan.well_known_ports { well_known } else { 0 };
         let mut ingestion_flags = plan.ingestion_flags;
         if let Some((flags, chain_port)) = plan.devchain {
             let config = settings.devchain(flags)?;
-            let listener = bind(SocketAddr::new(LOOPBACK, chain_port)).await?;
+            let listener = choose("--chain-port", chain_port, CHAIN_PORT)?;
             let url = format!("ws://{}", listener.local_addr()?);
             // On a development chain policies are served on this machine.
             let chain = json!({ "network": url, "netuid": config.netuid, "allow_private_endpoints": true });
@@ -180,20 +190,27 @@ impl Mesh {
             kinitro_devchain::start(config, listener, &supervisor).await?;
         }
 
-        let ingestion = bind(SocketAddr::new(LOOPBACK, port(INGESTION_PORT))).await?;
-        let scheduling = bind(SocketAddr::new(LOOPBACK, port(SCHEDULING_PORT))).await?;
-        let scoring = bind(SocketAddr::new(LOOPBACK, port(SCORING_PORT))).await?;
+        let ports = &plan.ports;
+        let ingestion = choose("--ingestion-port", ports.ingestion_port, port(INGESTION_PORT))?;
+        let scheduling = choose("--scheduling-port", ports.scheduling_port, port(SCHEDULING_PORT))?;
+        let scoring = choose("--scoring-port", ports.scoring_port, port(SCORING_PORT))?;
         let urls = json!({
             "ingestion_url": url_of(&ingestion)?,
             "scheduling_url": url_of(&scheduling)?,
             "scoring_url": url_of(&scoring)?,
         });
 
-        let config = settings.ingestion(with(ingestion_flags, json!({ "database_url": database_url })))?;
+        let mut config = settings.ingestion(with(ingestion_flags, json!({ "database_url": databases.ingestion })))?;
+        if databases.own {
+            (config.database_user, config.database_password, config.database_password_file) = (None, None, None);
+        }
         let supervisor = self.begin("ingestion", url_of(&ingestion)?, &sender);
         kinitro_ingestion::start(config, ingestion, &supervisor).await?;
 
-        let config = settings.scoring(with(plan.scoring_flags, json!({ "database_url": database_url })))?;
+        let mut config = settings.scoring(with(plan.scoring_flags, json!({ "database_url": databases.scoring })))?;
+        if databases.own {
+            (config.database_user, config.database_password, config.database_password_file) = (None, None, None);
+        }
         let supervisor = self.begin("scoring", url_of(&scoring)?, &sender);
         kinitro_scoring::start(config, scoring, &supervisor).await?;
 
@@ -203,27 +220,37 @@ impl Mesh {
         }
 
         let fields = json!({
-            "database_url": database_url,
+            "database_url": databases.scheduling,
             "redis_url": redis_url,
             "ingestion_url": urls["ingestion_url"],
             "scoring_url": urls["scoring_url"],
         });
-        let config = settings.scheduling(with(plan.scheduling_flags, fields))?;
+        let mut config = settings.scheduling(with(plan.scheduling_flags, fields))?;
+        if databases.own {
+            (config.database_user, config.database_password, config.database_password_file) = (None, None, None);
+        }
+        if self.redis.is_some() {
+            (config.redis_password, config.redis_password_file) = (None, None);
+        }
         let supervisor = self.begin("scheduling", url_of(&scheduling)?, &sender);
         kinitro_scheduling::start(config, scheduling, &supervisor).await?;
 
         let config = settings.gateway(with(plan.gateway_flags, urls.clone()))?;
         let gateway = match plan.gateway {
             Some(address) => {
-                TcpListener::bind(address).await.with_context(|| format!("the gateway cannot bind {address}"))?
+                kinitro_chassis::listen(address).with_context(|| format!("the gateway cannot bind {address}"))?
             }
-            None => bind(SocketAddr::new(LOOPBACK, config.port)).await?,
+            None => {
+                // One that is not the default was asked for, by a variable or in the file.
+                let asked = (config.port != kinitro_gateway::Config::default().port).then_some(config.port);
+                choose("the gateway's port", asked, config.port)?
+            }
         };
         let supervisor = self.begin("gateway", url_of(&gateway)?, &sender);
         kinitro_gateway::start(config, gateway, &supervisor).await?;
 
         if let Some(flags) = plan.execution_flags {
-            let execution = bind(SocketAddr::new(LOOPBACK, port(EXECUTION_PORT))).await?;
+            let execution = choose("--execution-port", plan.ports.execution_port, port(EXECUTION_PORT))?;
             let config = settings.execution(with(flags, json!({ "scheduling_url": urls["scheduling_url"] })))?;
             let supervisor = self.begin("execution", url_of(&execution)?, &sender);
             kinitro_execution::start(config, settings.family_worker(), execution, &supervisor).await?;
@@ -259,15 +286,15 @@ async fn maybe<F: Future>(future: Option<F>) -> Option<F::Output> {
     }
 }
 
-/// Binds the address, or a free port when that one is taken.
-async fn bind(address: SocketAddr) -> Result<TcpListener> {
-    match TcpListener::bind(address).await {
+/// Binds the port that was asked for; without one the preferred port, or a free one when that is taken.
+fn choose(what: &str, asked: Option<u16>, preferred: u16) -> Result<TcpListener> {
+    let address = SocketAddr::new(LOOPBACK, asked.unwrap_or(preferred));
+    match kinitro_chassis::listen(address) {
         Ok(listener) => Ok(listener),
-        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse && address.port() != 0 => {
-            let free = SocketAddr::new(address.ip(), 0);
-            TcpListener::bind(free).await.with_context(|| format!("no free port at {}", address.ip()))
+        Err(error) if asked.is_none() && error.kind() == std::io::ErrorKind::AddrInUse && preferred != 0 => {
+            kinitro_chassis::listen(SocketAddr::new(LOOPBACK, 0)).with_context(|| format!("no free port at {LOOPBACK}"))
         }
-        Err(error) => Err(error).with_context(|| format!("cannot bind {address}")),
+        Err(error) => Err(error).with_context(|| format!("{what}: cannot listen on {address}; choose another port")),
     }
 }
 

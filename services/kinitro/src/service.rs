@@ -52,7 +52,13 @@ pub async fn scheduling(args: SchedulingArgs, settings: Settings) -> Result<()> 
 /// `kinitro execution`.
 pub async fn execution(args: ExecutionArgs, settings: Settings) -> Result<()> {
     let config = settings.execution(serde_json::to_value(&args.flags)?)?;
-    let listener = listen(&args.listen, 50053).await?;
+    let listener = match listen(&args.listen, 50053).await {
+        Err(error) if args.listen.port.is_none() && is_taken(&error) => {
+            tracing::info!("port 50053 is taken, probably by another executor on this machine: taking a free one");
+            listen(&args.listen, 0).await?
+        }
+        outcome => outcome?,
+    };
     let drain = Duration::from_secs_f64(config.drain_seconds) + DELIVERY;
     let supervisor = Supervisor::new();
     kinitro_execution::start(config, settings.family_worker(), listener, &supervisor).await?;
@@ -109,9 +115,12 @@ async fn listen(listen: &Listen, port: u16) -> Result<TcpListener> {
     bind(SocketAddr::new(host, listen.port.unwrap_or(port))).await
 }
 
+fn is_taken(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == std::io::ErrorKind::AddrInUse)
+}
+
 async fn bind(address: SocketAddr) -> Result<TcpListener> {
-    let listener = TcpListener::bind(address)
-        .await
+    let listener = kinitro_chassis::listen(address)
         .with_context(|| format!("cannot listen on {address}; give another --host or --port"))?;
     // On stderr with the rest of the log; with --port 0 the only way to learn the port.
     tracing::info!(address = %listener.local_addr()?, "listening");

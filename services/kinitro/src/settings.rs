@@ -7,12 +7,33 @@ use std::path::PathBuf;
 
 use kinitro_chassis::{ConfigError, ConfigLoader, field_names};
 use kinitro_execution::WorkerCommand;
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 /// The sections that a file may have.
-const SECTIONS: [&str; 7] = ["gateway", "scheduling", "ingestion", "scoring", "execution", "validator", "devchain"];
+const SECTIONS: [&str; 8] =
+    ["gateway", "scheduling", "ingestion", "scoring", "execution", "validator", "devchain", "db"];
 const SCHEDULER: &str = "KINITRO_SCHEDULER_";
+
+/// The settings of `kinitro db`: section `[db]`, variables `KINITRO_DB_*`. What is absent is scheduling's.
+#[derive(Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DbConfig {
+    /// The database, for the user who owns the tables.
+    pub database_url: Option<String>,
+    /// Who asks, in place of the URL's user.
+    pub database_user: Option<String>,
+    /// The password, as it is, in place of the URL's.
+    pub database_password: Option<String>,
+    /// A file that holds it.
+    pub database_password_file: Option<PathBuf>,
+    /// The password of the role `kinitro_ingestion`, which `db init` then makes.
+    pub ingestion_password: Option<String>,
+    /// The password of the role `kinitro_scheduling`, which `db init` then makes.
+    pub scheduling_password: Option<String>,
+    /// The password of the role `kinitro_scoring`, which `db init` then makes.
+    pub scoring_password: Option<String>,
+}
 
 /// Where settings come from besides flags.
 #[derive(Debug, Clone, Default)]
@@ -58,6 +79,11 @@ impl Settings {
     /// The validator's.
     pub fn validator(&self, flags: Value) -> Result<kinitro_validator::Config, ConfigError> {
         self.load("validator", "KINITRO_VALIDATOR_", &[], flags)
+    }
+
+    /// Those of `kinitro db`.
+    pub fn db(&self, flags: Value) -> Result<DbConfig, ConfigError> {
+        self.load("db", "KINITRO_DB_", &[], flags)
     }
 
     /// The development chain's, checked: the chain itself takes every configuration that it can be built from.

@@ -143,6 +143,7 @@ fn plan(args: UpArgs, data_dir: PathBuf, settings: Settings, miners: &[SampleMin
         data_dir,
         settings,
         samples: None,
+        ports: args.ports,
         well_known_ports: true,
     })
 }
@@ -179,6 +180,9 @@ fn print_screen(mesh: &Mesh, data_dir: &Path, key_file: Option<&Path>) {
         println!("  {:<11} {}", part.name, part.url);
     }
     println!("\n  data        {}", data_dir.display());
+    for file in mesh.password_files() {
+        println!("  password    in {}", file.display());
+    }
     match key_file {
         Some(path) if path.exists() => println!("  API key     in {}", path.display()),
         Some(_) => println!("  API key     as configured"),

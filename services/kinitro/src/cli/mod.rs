@@ -7,6 +7,7 @@ mod crypto;
 mod db;
 mod devchain;
 mod miner;
+mod passwords;
 mod policy;
 mod secret;
 mod services;
@@ -24,9 +25,10 @@ pub use crypto::{
 pub use db::{DatabaseArgs, DbAction};
 pub use devchain::DevchainArgs;
 pub use miner::{CommitArgs, MinerAction, SealedForm, ShowCommitmentArgs};
+pub use passwords::warn_of_passwords;
 pub use policy::PolicyAction;
 pub use services::{ExecutionArgs, GatewayArgs, IngestionArgs, SchedulingArgs, ScoringArgs};
-pub use up::{DemoArgs, UpArgs};
+pub use up::{DemoArgs, InternalPorts, UpArgs};
 pub use validate::ValidateArgs;
 
 use crate::{

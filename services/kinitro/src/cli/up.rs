@@ -31,9 +31,12 @@ pub struct UpArgs {
     /// On the development chain: register four sample miners and serve their policies.
     #[arg(long, conflicts_with = "seed_file")]
     pub samples: bool,
-    /// Port of the development chain.
-    #[arg(long, default_value_t = 9944)]
-    pub chain_port: u16,
+    /// Port of the development chain; without it 9944, or a free one where that is taken.
+    #[arg(long)]
+    pub chain_port: Option<u16>,
+    /// Ports of what runs inside.
+    #[command(flatten)]
+    pub ports: InternalPorts,
     /// Address and port of the gateway.
     #[command(flatten)]
     pub listen: Listen,
@@ -61,6 +64,30 @@ pub struct UpArgs {
     /// Let policies be at private and loopback addresses.
     #[arg(long)]
     pub allow_private_endpoints: bool,
+}
+
+/// Where the parts of `kinitro up` listen on loopback. One that is given is used or refused; one that is not is the well-known port,
+/// or a free one where that is taken.
+#[derive(Debug, Default, Clone, Args)]
+pub struct InternalPorts {
+    /// Port of ingestion.
+    #[arg(long)]
+    pub ingestion_port: Option<u16>,
+    /// Port of scheduling.
+    #[arg(long)]
+    pub scheduling_port: Option<u16>,
+    /// Port of scoring.
+    #[arg(long)]
+    pub scoring_port: Option<u16>,
+    /// Port of the executor.
+    #[arg(long)]
+    pub execution_port: Option<u16>,
+    /// Port of the private Postgres.
+    #[arg(long, conflicts_with = "database_url")]
+    pub postgres_port: Option<u16>,
+    /// Port of the private Redis.
+    #[arg(long, conflicts_with = "redis_url")]
+    pub redis_port: Option<u16>,
 }
 
 /// `kinitro demo`.

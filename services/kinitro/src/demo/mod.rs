@@ -52,7 +52,10 @@ pub async fn run(args: DemoArgs) -> Result<()> {
         ingestion_flags: json!({}),
         scoring_flags: json!({ "pareto_temperature": TEMPERATURE }),
         execution_flags: Some(json!({ "allow_private_endpoints": true, "use_images": args.images })),
-        devchain: Some((json!({ "netuid": NETUID, "block_ms": BLOCK_MS, "neurons": samples::neurons(&miners) }), 0)),
+        devchain: Some((
+            json!({ "netuid": NETUID, "block_ms": BLOCK_MS, "neurons": samples::neurons(&miners) }),
+            Some(0),
+        )),
         ..Plan::default()
     };
     let memory = folder.path().join("validator");

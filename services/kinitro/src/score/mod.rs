@@ -3,6 +3,7 @@
 mod attack;
 mod replay;
 
+use crate::settings::Settings;
 use anyhow::Result;
 use clap::Subcommand;
 use tokio_util::sync::CancellationToken;
@@ -18,9 +19,9 @@ pub enum ScoreAction {
 }
 
 /// Runs a command until it is done, or until the user interrupts it.
-pub async fn run(action: ScoreAction) -> Result<()> {
+pub async fn run(action: ScoreAction, settings: &Settings) -> Result<()> {
     let args = match action {
-        ScoreAction::Replay(args) => return replay::run(&args).await,
+        ScoreAction::Replay(args) => return replay::run(&args, settings).await,
         ScoreAction::Attack(args) => args,
     };
     let interrupted = CancellationToken::new();

@@ -5,7 +5,7 @@ use clap::Args;
 use kinitro_scoring::Replay;
 use serde_json::{Value, json};
 
-use crate::cli::DatabaseArgs;
+use crate::{cli::DatabaseArgs, settings::Settings};
 
 /// `kinitro score replay`.
 #[derive(Debug, Args)]
@@ -20,8 +20,8 @@ pub struct ReplayArgs {
 }
 
 /// Replays and prints; fails when something is different.
-pub async fn run(args: &ReplayArgs) -> Result<()> {
-    let replay = kinitro_scoring::replay(&args.database.database_url, args.cycle).await?;
+pub async fn run(args: &ReplayArgs, settings: &Settings) -> Result<()> {
+    let replay = kinitro_scoring::replay(args.database.address(settings)?, args.cycle).await?;
     if args.json {
         println!("{}", serde_json::to_string_pretty(&document(&replay))?);
     } else if replay.difference.is_none() {
