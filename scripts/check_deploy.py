@@ -22,7 +22,8 @@ KUSTOMIZATIONS = ["base", "validator"]
 # What .env would say, where "x" is no plausible value.
 REQUIRED = {"NETUID": "1", "BACKEND_URL": "https://backend.example"}
 # Settings that stand for what a secret would hold.
-SECRETS = {"database-url": "postgresql://kinitro:x@postgres/kinitro", "api-key": "x", "postgres-password": "x",
+SECRETS = {"api-key": "x", "postgres-password": "x", "ingestion-password": "x", "scheduling-password": "x", "scoring-password": "x",
+           "redis-password": "x",
            "backend-private-key": "07" * 32, "backend-previous-private-key": "09" * 32}
 # What an operator must say, as no default is right: (config map, key) to a plausible value.
 ASKED = {("kinitro-subnet", "netuid"): "1"}

@@ -31,6 +31,7 @@ mkdir .sqlx
 for crate in ingestion scheduling scoring; do
     touch "services/$crate/src/lib.rs"
 done
+touch services/kinitro/src/main.rs
 SQLX_OFFLINE=false SQLX_OFFLINE_DIR="$PWD/.sqlx" DATABASE_URL="postgres:///postgres?host=$data&user=kinitro" \
     cargo check --quiet --workspace --all-targets
 echo "prepared $(ls .sqlx | wc -l) queries"

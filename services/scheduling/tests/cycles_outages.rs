@@ -281,6 +281,30 @@ async fn a_cycle_survives_a_restart_of_postgres_and_of_redis() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_cycle_is_played_behind_pgbouncer_in_session_mode_and_the_other_modes_are_refused() {
+    let database = kinitro_stores::testing::fresh_database().await;
+    let name = database.rsplit_once('/').unwrap().1;
+    let bouncer = kinitro_stores::testing::pgbouncer("session", 40).await;
+    let redis = kinitro_stores::testing::redis_url().await;
+    let mut deployment = Deployment::over(2, bouncer.url_of(name), redis).await;
+    let mut replica = deployment.start().await;
+    let cycle = replica.start_cycle().await.unwrap();
+    replica.play(success, 4).await;
+    let done = replica.wait_for(cycle.id, "completed").await;
+    assert_eq!((done.successes, done.tasks_failed), (4, 0));
+    replica.drain().await;
+
+    for mode in ["transaction", "statement"] {
+        let bouncer = kinitro_stores::testing::pgbouncer(mode, 40).await;
+        deployment.config.database_url = bouncer.url_of(name);
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let supervisor = kinitro_chassis::Supervisor::new();
+        let refusal = kinitro_scheduling::start(deployment.config.clone(), listener, &supervisor).await.unwrap_err();
+        assert!(refusal.to_string().contains("set pool_mode = session"), "{mode}: {refusal}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn tasks_that_redis_lost_are_queued_again() {
     let deployment = Deployment::new(2).await;
     let mut replica = deployment.start().await;
