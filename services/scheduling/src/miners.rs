@@ -38,13 +38,14 @@ type Answer = Result<Arc<ListMinersResponse>, String>;
 /// The client of ingestion. Remembers the last answer for a second, so that public questions cost ingestion nothing.
 pub struct Ingestion {
     channel: Channel,
+    address: String,
     last: Mutex<Option<(Instant, Answer)>>,
     counts: RwLock<Option<MinerCounts>>,
 }
 
 impl Ingestion {
-    pub fn new(channel: Channel) -> Self {
-        Self { channel, last: Mutex::new(None), counts: RwLock::new(None) }
+    pub fn new(channel: Channel, address: String) -> Self {
+        Self { channel, address, last: Mutex::new(None), counts: RwLock::new(None) }
     }
 
     /// The list as it is now, to evaluate by: one that ingestion only remembers is refused.
@@ -86,7 +87,7 @@ impl Ingestion {
         request.set_timeout(limit);
         let list = timeout(limit, client.list_miners(request))
             .await
-            .map_err(|_| format!("no answer within {} s", limit.as_secs()))?
+            .map_err(|_| format!("no answer from {} within {} s", self.address, limit.as_secs()))?
             .map_err(|status| format!("{:?}: {}", status.code(), status.message()))?
             .into_inner();
         let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);

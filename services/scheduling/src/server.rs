@@ -68,7 +68,7 @@ pub async fn start(config: Config, listener: TcpListener, supervisor: &Superviso
     let cycles = Arc::new(Cycles {
         pool,
         tasks: tasks.clone(),
-        ingestion: Ingestion::new(connect_lazy(&config.ingestion_url)?),
+        ingestion: Ingestion::new(connect_lazy(&config.ingestion_url)?, config.ingestion_url.clone()),
         scoring: connect_lazy_within(&config.scoring_url, SCORING_LIMIT)?,
         events,
         config,
