@@ -1,4 +1,5 @@
-//! Every task against rollouts of the Python Meta-World 3.1.1 on the same libmujoco: three scenes of at least 100 steps each.
+//! Every task against rollouts of the Python Meta-World 3.1.1 on the same libmujoco: three scenes of at least 100 steps each in which
+//! its expert acts, and some more that take the branches of its reward (`tests/vectors/branches/coverage.txt` says which).
 //!
 //! Tolerance 1e-9 on observations and rewards, success exactly. The physics is the same to the bit; what differs is the last bit of
 //! norms, quaternions and exponentials, where NumPy sums and approximates in another order (about 1e-15). Rewards that the
@@ -93,8 +94,9 @@ fn every_task_is_that_of_meta_world() {
     for task in tasks(&simulator) {
         let exception = EXCEPTIONS.iter().find(|(name, ..)| *name == task);
         let tolerance = exception.map_or(TOLERANCE, |(_, figure, _)| *figure);
-        let Apart { observations, rewards, first } =
-            play(&simulator, &task, &Reference::read(&task).rollouts, tolerance);
+        let mut rollouts = Reference::read(&task).rollouts;
+        rollouts.extend(Reference::read_branches(&task).rollouts);
+        let Apart { observations, rewards, first } = play(&simulator, &task, &rollouts, tolerance);
         println!("{task:28} observations within {observations:8.1e}, rewards within {rewards:8.1e}");
         wrong.extend(first);
         if exception.is_some() && observations.max(rewards) <= tolerance / 2.0 {

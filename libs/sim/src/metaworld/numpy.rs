@@ -53,9 +53,10 @@ macro_rules! operator {
 }
 operator!(Add add, Sub sub, Mul mul, Div div);
 
-/// `min(max(0, effort), most)` as Python does it: the constants win only where they differ, and are Python's.
+/// `min(max(0, effort), most)` as Python does it: the constants win only where they differ, and are Python's. NumPy compares in single
+/// precision too: an effort of 0.1 is not above 0.1, although as a float32 it is the larger number.
 pub(super) fn clip(effort: f32, most: f64) -> Real {
-    if f64::from(effort) > most {
+    if effort > most as f32 {
         Real::Python(most)
     } else if effort > 0.0 {
         Real::Single(effort)
@@ -85,6 +86,14 @@ mod tests {
     fn a_double_makes_the_result_double() {
         assert_eq!(Real::Double(1.0) / 3.0, Real::Double(1.0 / 3.0));
         assert_eq!(Real::Single(1.0) / Real::Double(3.0), Real::Double(1.0 / 3.0));
+    }
+
+    #[test]
+    fn an_effort_that_equals_its_limit_in_single_precision_stays_single() {
+        for most in [0.1, 0.7, 0.8, 1.0] {
+            assert_eq!(clip(most as f32, most), Real::Single(most as f32), "{most}");
+            assert_eq!(clip((most as f32).next_up(), most), Real::Python(most), "{most}");
+        }
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Reads the rollouts of the Python Meta-World that `record/record.py` wrote.
+//! Reads the rollouts of the Python Meta-World that `record/record.py` and `record/record_branches.py` wrote.
 //!
 //! Inside zlib, little-endian: `KSIMVEC3`; u32 rollouts, u32 length of the random vector; per rollout u32 steps, the random
 //! vector (f64), the observation after the reset (39 f64), then, each for all steps, the actions (4 f32), the scripted expert's
@@ -39,8 +39,18 @@ pub struct Step {
 }
 
 impl Reference {
+    /// The rollouts that follow the task's expert.
     pub fn read(task: &str) -> Self {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/vectors/{task}.zz"));
+        Self::read_file(&format!("{task}.zz"))
+    }
+
+    /// The rollouts that take the branches of the task's reward, as far as they were reached: `branches/coverage.txt` has the rest.
+    pub fn read_branches(task: &str) -> Self {
+        Self::read_file(&format!("branches/{task}.zz"))
+    }
+
+    fn read_file(name: &str) -> Self {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors").join(name);
         let packed = std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         let mut bytes = Vec::new();
         flate2::read::ZlibDecoder::new(packed.as_slice()).read_to_end(&mut bytes).unwrap();
