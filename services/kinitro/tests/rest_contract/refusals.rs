@@ -94,7 +94,7 @@ fn an_executor_has_a_name() {
 fn an_unknown_field_is_refused_by_name() {
     assert_snapshot!(post(FETCH, r#"{"executor_id":"executor-1","batchsize":1}"#), @r#"
     400 application/problem+json no-store
-    {"type":"urn:kinitro:problem:unknown-field","title":"Unknown field","status":400,"detail":"no field \"batchsize\"; the fields are executor_id, batch_size, env_ids, wait_ms, full_miner_uids, max_per_miner",
+    {"type":"urn:kinitro:problem:unknown-field","title":"Unknown field","status":400,"detail":"no field \"batchsize\"; the fields are executor_id, batch_size, env_ids, wait_ms, full_miner_uids, max_per_miner, heartbeats, lease_seconds",
     "field":"batchsize","request_id":"r-1"}
     "#);
     assert_snapshot!(post(SUBMIT, r#"{"executor_id":"executor-1","results":[{},{"reward":1}]}"#), @r#"
