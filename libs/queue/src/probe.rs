@@ -29,6 +29,7 @@ impl WorkQueue {
         // What is done without a script, with keys that stay empty.
         let events = key("events");
         pipeline.cmd("TIME").ignore();
+        pipeline.cmd("GET").arg(key("text")).ignore();
         pipeline.cmd("XADD").arg(&events).arg("NOMKSTREAM").arg("*").arg("event").arg("{}").ignore();
         pipeline.cmd("XREVRANGE").arg(&events).arg("+").arg("-").arg("COUNT").arg(1).ignore();
         pipeline.cmd("XREAD").arg("COUNT").arg(1).arg("STREAMS").arg(&events).arg("0-0").ignore();

@@ -121,7 +121,7 @@ pub async fn start(
     GrpcServer::new("execution")
         .add_service(ExecutionServiceServer::new(service))
         .unary_limit(longest_call)
-        .probe("scheduling", move || {
+        .probe("scheduling", "scheduling", move || {
             let reached = contact.check();
             Box::pin(async move { reached })
         })

@@ -18,6 +18,8 @@ redis.call('XACK', stream, 'probe', entry)
 redis.call('XDEL', stream, entry)
 redis.call('RENAME', stream, other)
 
+redis.call('SET', other, '1')
+
 redis.call('HSET', hash, 'a', '1')
 redis.call('HGET', hash, 'a')
 redis.call('HMGET', hash, 'a', 'b')
