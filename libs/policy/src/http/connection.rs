@@ -44,7 +44,7 @@ impl Drop for Connection {
 /// Why a request brought no answer.
 pub(super) enum Failed {
     /// Nothing of the request was sent, so it may be sent on another connection.
-    Unsent(Request<Full<Bytes>>),
+    Unsent(Box<Request<Full<Bytes>>>),
     Sent(hyper::Error),
 }
 
@@ -82,7 +82,7 @@ impl Connection {
 
     pub(super) async fn send(&mut self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, Failed> {
         self.sender.try_send_request(request).await.map_err(|mut error| match error.take_message() {
-            Some(request) => Failed::Unsent(request),
+            Some(request) => Failed::Unsent(Box::new(request)),
             None => Failed::Sent(error.into_error()),
         })
     }

@@ -142,7 +142,7 @@ impl Caller {
             match connection.send(request).await {
                 Ok(response) => return Ok((connection, response)),
                 Err(Failed::Sent(error)) => return Err(classify(path, &error)),
-                Err(Failed::Unsent(unsent)) => request = unsent,
+                Err(Failed::Unsent(unsent)) => request = *unsent,
             }
         }
         let made = Connection::make(&self.endpoint, &self.addresses, &self.tls, &self.allowance, self.connect_timeout);
