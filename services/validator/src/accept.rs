@@ -1,14 +1,14 @@
 //! Asking the backend, and which of its weights may be set.
 
-use kinitro_domain::BlockNumber;
-
 use crate::{
-    Error,
+    Error, Obstacle,
     backend::Answer,
     check::{Published, follows, timely},
-    fit::Fitted,
+    decide::bearable,
+    fit::{Fitted, fit},
     status::Area,
     validator::Validator,
+    view::View,
 };
 
 impl Validator {
@@ -37,16 +37,25 @@ impl Validator {
         }
     }
 
-    /// The weights that may be set: the newest when they are in order, otherwise the last that were, while they are young enough.
-    /// After a start, the last ones come from the disk.
-    pub(crate) fn accept(&mut self, genesis: &str, finalized: BlockNumber) -> Result<Option<Published>, Error> {
-        let limit = self.config.max_weights_age_blocks;
+    /// The weights that may be set: the newest when they are in order and can be set, otherwise the last that were, while they are young
+    /// enough. After a start, the last ones come from the disk. Without any, the newest that cannot be set: nothing is set then, and it
+    /// is told why.
+    pub(crate) fn accept(&mut self, genesis: &str, view: &View) -> Result<Option<Published>, Error> {
+        let (finalized, limit) = (view.head.number, self.config.max_weights_age_blocks);
+        let mut unusable = None;
         if let Some(latest) = &self.latest {
             let known = self.store.memory(genesis).accepted;
-            match timely(latest.block, finalized, limit).and_then(|()| follows(latest, known.as_ref())) {
-                Ok(()) => {
+            let in_order = timely(latest.block, finalized, limit).and_then(|()| follows(latest, known.as_ref()));
+            let new = known.as_ref() != Some(&latest.accepted());
+            match in_order.map(|()| if new { usable(latest, view) } else { Ok(()) }) {
+                Ok(Err(obstacle)) => {
+                    let reason = format!("the backend's weights cannot be set, so the last good ones stay: {obstacle}");
+                    self.status.raise(Area::Weights, obstacle.cause(), reason);
+                    unusable = Some(latest.clone());
+                }
+                Ok(Ok(())) => {
                     let on_disk = self.store.accepted_weights(genesis).is_some();
-                    if known.as_ref() != Some(&latest.accepted()) || !on_disk {
+                    if new || !on_disk {
                         tracing::info!(block = %latest.block, cycle = %latest.cycle_id, miners = latest.shares.len(), "accepted new weights");
                         self.store.accept(genesis, latest)?;
                         self.remember(genesis);
@@ -63,7 +72,8 @@ impl Validator {
         if self.accepted.is_none() {
             self.accepted = self.store.accepted_weights(genesis);
         }
-        Ok(self.accepted.clone().filter(|accepted| timely(accepted.block, finalized, limit).is_ok()))
+        let accepted = self.accepted.clone().filter(|accepted| timely(accepted.block, finalized, limit).is_ok());
+        Ok(accepted.or(unusable))
     }
 
     pub(crate) fn tell_dropped(&mut self, fitted: &Fitted) {
@@ -74,5 +84,15 @@ impl Validator {
             tracing::warn!(%uid, weight, %scored, holder, "the uid changed hands, its weight goes to the others");
         }
         self.dropped = fitted.dropped.iter().map(|dropped| dropped.uid).collect();
+    }
+}
+
+/// Whether anything of the weights could be set on the subnet as it is.
+fn usable(published: &Published, view: &View) -> Result<(), Obstacle> {
+    let fitted = fit(published, &view.neurons, view.subnet.owner_hotkey.as_ref())?;
+    match (&fitted.weights[..], view.standing) {
+        // Who weights itself alone needs no company (see `decide`).
+        ([(uid, _)], Some(standing)) if *uid == standing.uid => Ok(()),
+        _ => bearable(&view.terms(), &fitted.weights, fitted.without.len()),
     }
 }

@@ -27,6 +27,20 @@ pub enum Refusal {
     /// The answer contradicts itself.
     #[error("the answer makes no sense: {0}")]
     Inconsistent(String),
+    /// The cycle says that too little of it was played.
+    #[error(
+        "of cycle {cycle_id} {played} of {planned} episodes were played, too few to pay by ({least} must be): look at the backend's executors"
+    )]
+    TooLittlePlayed {
+        /// The evaluation.
+        cycle_id: CycleId,
+        /// Episodes that count.
+        played: u64,
+        /// Episodes that were to be played.
+        planned: u64,
+        /// How many must count.
+        least: u64,
+    },
     /// The block is not there yet.
     #[error(
         "the weights are of block {block}, but the chain is finalized up to {finalized} only: check that backend and validator use the same chain"
@@ -81,6 +95,7 @@ impl Refusal {
         match self {
             Self::Malformed(_) => "malformed",
             Self::Inconsistent(_) => "inconsistent",
+            Self::TooLittlePlayed { .. } => "too_little_played",
             Self::Ahead { .. } => "ahead",
             Self::TooOld { .. } => "too_old",
             Self::Backwards { .. } => "backwards",
@@ -150,7 +165,8 @@ impl Published {
 /// Whether the document makes sense by itself.
 pub fn check(document: Document) -> Result<Published, Refusal> {
     let nonsense = |reason: String| Err(Refusal::Inconsistent(reason));
-    let Document { block, block_number, cycle_id, weights, weights_u16, mut hotkeys, burn_uid } = document;
+    check_played(&document)?;
+    let Document { block, block_number, cycle_id, weights, weights_u16, mut hotkeys, burn_uid, .. } = document;
     if let Some(other) = block_number.filter(|other| *other != block) {
         return nonsense(format!("`block` is {block} and `block_number` is {other}"));
     }
@@ -189,6 +205,33 @@ pub fn check(document: Document) -> Result<Published, Refusal> {
     }
     check_scaled(&shares, &weights_u16.uids, &weights_u16.values)?;
     Ok(Published { block: BlockNumber(block), cycle_id: CycleId(cycle_id), shares, burn_uid })
+}
+
+/// A cycle that says that too little of it was played is not paid by, whatever came out.
+fn check_played(document: &Document) -> Result<(), Refusal> {
+    let nonsense = |reason: String| Err(Refusal::Inconsistent(reason));
+    let required = document.min_played_share.unwrap_or(0.0);
+    let (planned, played) = match (document.episodes_planned, document.episodes_played) {
+        (Some(planned), Some(played)) => (planned, played),
+        (None, None) if document.min_played_share.is_none() => return Ok(()),
+        _ => return nonsense("it does not say both `episodes_planned` and `episodes_played`".to_owned()),
+    };
+    if played > planned {
+        return nonsense(format!("`episodes_played` is {played} of {planned}"));
+    }
+    if !(0.0..=1.0).contains(&required) {
+        return nonsense(format!("`min_played_share` is {required}"));
+    }
+    let share = if planned == 0 { 0.0 } else { played as f64 / planned as f64 };
+    if let Some(other) = document.played_share.filter(|other| (other - share).abs() > SUM_TOLERANCE || other.is_nan()) {
+        return nonsense(format!("`played_share` is {other}, but {played} of {planned} episodes were played"));
+    }
+    // At least one, whatever is required.
+    let least = ((required * planned as f64 - SUM_TOLERANCE).ceil() as u64).max(1);
+    if played < least {
+        return Err(Refusal::TooLittlePlayed { cycle_id: CycleId(document.cycle_id), played, planned, least });
+    }
+    Ok(())
 }
 
 fn check_burn(shares: &[Share], burn_uid: MinerUid) -> Result<(), Refusal> {
@@ -312,6 +355,36 @@ pub mod tests {
                 Err(Refusal::Inconsistent(shown)) => assert!(shown.contains(reason), "{shown} / {reason}"),
                 other => panic!("{reason}: {other:?}"),
             }
+        }
+    }
+
+    #[test]
+    fn a_cycle_of_which_too_little_was_played_is_not_paid_by() {
+        let with =
+            |fields: &str| checked(&PUBLISHED.replacen("\"cycle_id\":1,", &format!("\"cycle_id\":1,{fields}"), 1));
+        let played = |planned, played, required| {
+            with(&format!(
+                "\"episodes_planned\":{planned},\"episodes_played\":{played},\"min_played_share\":{required},"
+            ))
+        };
+        assert!(played(20, 18, "0.9").is_ok());
+        assert!(played(20, 17, "null").is_ok(), "nothing was required then");
+        let refused = played(20, 17, "0.9").unwrap_err();
+        assert!(
+            refused.to_string().starts_with("of cycle 1 17 of 20 episodes were played, too few to pay by (18 must be)")
+        );
+        for nothing in [played(18, 0, "0.9"), played(18, 0, "null"), played(0, 0, "null"), played(0, 0, "0.0")] {
+            assert!(matches!(nothing, Err(Refusal::TooLittlePlayed { .. })), "{nothing:?}");
+        }
+        for nonsense in [
+            played(17, 18, "0.9"),
+            played(20, 18, "1.5"),
+            played(20, 18, "-0.1"),
+            with("\"min_played_share\":0.9,"),
+            with("\"episodes_planned\":20,"),
+            with("\"episodes_planned\":20,\"episodes_played\":10,\"played_share\":0.9,"),
+        ] {
+            assert!(matches!(nonsense, Err(Refusal::Inconsistent(_))), "{nonsense:?}");
         }
     }
 

@@ -140,7 +140,13 @@ fn allowed(situation: &Situation<'_>) -> Result<Standing, Obstacle> {
     if !standing.permit && !standing.owner {
         return Err(Obstacle::NoPermit);
     }
-    let (least, longest) = (terms.least(), wanted.len() + situation.zeros);
+    bearable(terms, wanted, situation.zeros)?;
+    Ok(standing)
+}
+
+/// Whether the subnet takes such weights from anyone but the uid that they are all for.
+pub fn bearable(terms: &Terms, wanted: &[(MinerUid, u16)], zeros: usize) -> Result<(), Obstacle> {
+    let (least, longest) = (terms.least(), wanted.len() + zeros);
     if longest < least {
         return Err(Obstacle::TooFewWeights { weights: longest, least });
     }
@@ -152,7 +158,7 @@ fn allowed(situation: &Situation<'_>) -> Result<Standing, Obstacle> {
     {
         return Err(Obstacle::WeightTooLarge { uid: *uid, limit: terms.max_weight_limit });
     }
-    Ok(standing)
+    Ok(())
 }
 
 #[cfg(test)]

@@ -23,6 +23,16 @@ pub struct Document {
     pub hotkeys: ByUid<Hotkey>,
     #[serde(default)]
     pub burn_uid: Option<u16>,
+    /// Absent from a backend that does not say how much was played.
+    #[serde(default)]
+    pub episodes_planned: Option<u64>,
+    #[serde(default)]
+    pub episodes_played: Option<u64>,
+    #[serde(default)]
+    pub played_share: Option<f64>,
+    /// Absent for a cycle of which nothing was required.
+    #[serde(default)]
+    pub min_played_share: Option<f64>,
 }
 
 /// The weights as the backend scaled them.

@@ -1,7 +1,8 @@
 //! Published weights against who is on the subnet now. Pure.
 //!
 //! A uid can change hands between the evaluation and now. Whoever holds it now earned nothing, so the weight of such a uid is dropped,
-//! and the rest is scaled anew: its proportions stay.
+//! and the rest is scaled anew: its proportions stay. Miners that are at each other's uids did not change hands: such weights are mixed up,
+//! and to drop them would give all to the others.
 
 use std::collections::BTreeMap;
 
@@ -53,6 +54,9 @@ pub fn fit(published: &Published, neurons: &[Neuron], owner: Option<&Hotkey>) ->
             false => Err(Obstacle::BurnUidIsNotTheOwner { uid, holder: holder.cloned() }),
         };
     }
+    if let Some((one, other)) = mixed_up(published, neurons) {
+        return Err(Obstacle::MixedUp { one, other });
+    }
     let (mut uids, mut weights, mut dropped) = (Vec::new(), Vec::new(), Vec::new());
     for share in &published.shares {
         let (uid, weight) = (share.uid, share.weight);
@@ -75,6 +79,27 @@ pub fn fit(published: &Published, neurons: &[Neuron], owner: Option<&Hotkey>) ->
         uids.into_iter().zip(scale(&weights)).partition(|(_, value)| *value == 0);
     let without = without.into_iter().map(|(uid, _)| uid).collect();
     Ok(Fitted { weights, without, dropped })
+}
+
+/// A place whose miner is now at another place of the weights, and that one's at a third, and so on until it closes: by registrations
+/// alone a miner gets to the place of another only when that one is gone.
+fn mixed_up(published: &Published, neurons: &[Neuron]) -> Option<(MinerUid, MinerUid)> {
+    let places: BTreeMap<&Hotkey, MinerUid> = neurons.iter().map(|neuron| (&neuron.hotkey, neuron.uid)).collect();
+    let moved = |share: &Share| {
+        let now = *places.get(share.hotkey.as_ref()?)?;
+        (now != share.uid).then_some((share.uid, now))
+    };
+    let moves: BTreeMap<MinerUid, MinerUid> = published.shares.iter().filter_map(moved).collect();
+    moves.iter().find_map(|(start, next)| {
+        let mut place = *next;
+        for _ in 0..moves.len() {
+            if place == *start {
+                return Some((*start, *next));
+            }
+            place = *moves.get(&place)?;
+        }
+        None
+    })
 }
 
 /// Whether the one who was scored is still at the place.
@@ -156,6 +181,26 @@ mod tests {
         let fitted = fit(&published, &neurons, None).unwrap();
         let uids: Vec<u16> = fitted.weights.iter().map(|(uid, _)| uid.0).collect();
         assert_eq!((uids, fitted.dropped[0].holder.as_ref()), (vec![2, 10], None));
+    }
+
+    #[test]
+    fn miners_at_each_others_uids_are_not_dropped_but_told() {
+        let published = published();
+        let mut swapped = unchanged(&published);
+        let first = swapped[0].uid;
+        swapped[0].uid = swapped[1].uid;
+        swapped[1].uid = first;
+        let mixed = |neurons: &[Neuron]| matches!(fit(&published, neurons, None), Err(Obstacle::MixedUp { .. }));
+        assert!(mixed(&swapped));
+        let mut rotated = unchanged(&published);
+        (rotated[0].uid, rotated[1].uid, rotated[2].uid) = (rotated[1].uid, rotated[2].uid, rotated[0].uid);
+        assert!(mixed(&rotated));
+        // A miner that registered anew in the place of one that is gone.
+        let mut moved = unchanged(&published);
+        moved[0].uid = moved[1].uid;
+        moved.remove(1);
+        let fitted = fit(&published, &moved, None).unwrap();
+        assert_eq!((fitted.weights, fitted.dropped.len()), (vec![(MinerUid(10), 65535)], 2));
     }
 
     #[test]

@@ -49,6 +49,16 @@ pub enum Obstacle {
         /// How many had a weight.
         scored: usize,
     },
+    /// Miners are at each other's uids.
+    #[error(
+        "the miners of uids {one} and {other} are in each other's place, which does not happen on a chain: the backend mixes them up"
+    )]
+    MixedUp {
+        /// One of the places.
+        one: MinerUid,
+        /// Where its miner is.
+        other: MinerUid,
+    },
     /// All the weight is at a uid that does not burn it.
     #[error("all the weight is to be burnt at uid {uid}, but {} is there, not the subnet owner's hotkey: the backend's burn_uid is wrong",
         holder.as_ref().map_or("nobody", Hotkey::as_str))]
@@ -73,6 +83,7 @@ impl Obstacle {
             Self::TooFewWeights { .. } => "too_few_weights",
             Self::WeightTooLarge { .. } => "weight_too_large",
             Self::NothingLeft { .. } => "nothing_left",
+            Self::MixedUp { .. } => "mixed_up",
             Self::BurnUidIsNotTheOwner { .. } => "burn_uid",
             Self::CommitReveal(_) => "commit_reveal",
         }

@@ -111,7 +111,7 @@ impl Validator {
         }
         self.status.saw_chain(view.head.number, view.standing.map(|standing| standing.last_update));
         self.watch(&genesis, &view)?;
-        let Some(published) = self.accept(&genesis, view.head.number)? else { return Ok(()) };
+        let Some(published) = self.accept(&genesis, &view)? else { return Ok(()) };
         let Some((_, decision)) = self.decide(&genesis, &view, &published, &view.neurons) else { return Ok(()) };
         match decision {
             Decision::Set | Decision::Commit if stop.is_cancelled() => return Ok(()),

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use kinitro_devchain::Hyperparameters;
 use serde_json::Value;
 
-use crate::support::{Script, USUAL, World, hotkey, stranger, usual, weights};
+use crate::support::{Script, USUAL, World, hotkey, stranger, subnet, usual, weights};
 
 /// The usual answer with a text replaced.
 fn with(from: &str, to: &str) -> Script {
@@ -17,6 +18,13 @@ fn changed(change: impl FnOnce(&mut Value)) -> Script {
     let mut document = usual(3, 1);
     change(&mut document);
     Script::json(document.to_string())
+}
+
+/// How much of the cycle was played, of which nine in ten must be.
+fn played(document: &mut Value, planned: u64, played: u64) {
+    document["episodes_planned"] = planned.into();
+    document["episodes_played"] = played.into();
+    document["min_played_share"] = 0.9.into();
 }
 
 #[tokio::test]
@@ -37,6 +45,8 @@ async fn nothing_that_a_hostile_backend_says_gets_onto_the_chain() {
         (with("0.5", "-0.5"), "the weight of uid 1 is -0.5"),
         (with("0.5", "0.4"), "sum to 0.9"),
         (with("\"2\":0.25", "\"1\":0.25"), "uid 1 is there twice"),
+        (changed(|document| played(document, 18, 0)), "0 of 18 episodes were played"),
+        (changed(|document| played(document, 20, 17)), "17 of 20 episodes were played"),
         (with("65535", "65534"), "they differ at uid 1"),
         (without_hotkeys, "does not say who was scored at uid 1"),
         (strange, "checksum"),
@@ -120,4 +130,36 @@ async fn a_health_check_fails_when_a_trouble_lasts() {
     let (status, report) = validator.health().await;
     assert_eq!((status, report["status"].as_str()), (503, Some("unhealthy")), "{report}");
     assert_eq!(report["validator"]["hotkey"], hotkey("//Alice").as_str());
+}
+
+#[tokio::test]
+async fn weights_that_cannot_be_set_leave_the_last_good_ones_refreshed() {
+    let world = World::with(Hyperparameters { owner_hotkey: Some("//Alice".to_owned()), ..subnet() }).await;
+    world.backend.publish(&usual(3, 1));
+    let config = || kinitro_validator::Config { refresh_blocks: Some(30), ..world.config() };
+    let mut validator = crate::support::Validator::start(config()).await;
+    world.until_set(&USUAL).await;
+    // Bob and Charlie in each other's place; then everything to be burnt where the subnet's owner is not.
+    let swapped = weights(4, 2, &[(1, 0.5, "//Charlie"), (2, 0.25, "//Bob"), (3, 0.25, "//Dave")]);
+    let mut burnt = weights(5, 3, &[(2, 1.0, "//Bob"), (3, 0.0, "//Dave")]);
+    burnt["hotkeys"].as_object_mut().unwrap().remove("2");
+    burnt["burn_uid"] = 2.into();
+    let gone = weights(6, 4, &[(1, 0.5, "//Mallory"), (2, 0.5, "//Trudy")]);
+    for (document, words) in
+        [(swapped, "in each other's place"), (burnt, "burnt at uid 2"), (gone, "is still at its uid")]
+    {
+        world.backend.publish(&document);
+        world.rounds(2).await;
+        let before = world.chain.last_update(0).unwrap();
+        world.until("the weights are set again", || world.chain.last_update(0).unwrap() > before).await;
+        assert_eq!(world.chain.weights(0).unwrap(), USUAL);
+        validator.until_trouble("weights", words).await;
+        // A restart knows the last good ones too.
+        validator.stop().await;
+        validator = crate::support::Validator::start(config()).await;
+    }
+    world.backend.publish(&usual(7, 5));
+    world.until("the next ones are accepted", || world.memory()["accepted"]["cycle_id"] == 5).await;
+    validator.until_no_trouble(&world, "weights").await;
+    validator.stop().await;
 }
