@@ -6,6 +6,7 @@
 
 mod address;
 mod environment;
+mod evidence;
 mod ids;
 mod revision;
 mod secret;
@@ -19,6 +20,7 @@ pub use environment::{
     ALIASES, CATALOGUE, Catalogued, DEFAULT_ENVIRONMENTS, EnvId, EnvIdError, catalogued, default_environments,
     family_environments,
 };
+pub use evidence::{Evidence, Required, TooLittle};
 pub use ids::{BlockNumber, CycleId, ExecutorId, ExecutorIdError, Hotkey, HotkeyError, MinerUid, TaskId};
 pub use revision::same_revision;
 pub use secret::{NOT_SHOWN, looks_like_secret, shown_path};

@@ -81,6 +81,8 @@ states! {
     Completed = "completed",
     /// Scored after the cycle timeout, with a reported gap.
     TimedOut = "timed_out",
+    /// Ended without being scored, because too little was played: the weights of before stand.
+    Unscored = "unscored",
     /// Ended by an operator, not scored.
     Cancelled = "cancelled",
 }
@@ -88,7 +90,7 @@ states! {
 impl CycleState {
     /// Whether nothing about it changes any more.
     pub fn is_final(self) -> bool {
-        matches!(self, Self::Completed | Self::TimedOut | Self::Cancelled)
+        matches!(self, Self::Completed | Self::TimedOut | Self::Unscored | Self::Cancelled)
     }
 }
 

@@ -76,6 +76,13 @@ pub enum EventKind {
         /// The cycle.
         cycle_id: CycleId,
     },
+    /// A cycle ended without being scored, because too little was played: the weights of before stand.
+    CycleUnscored {
+        /// The cycle.
+        cycle_id: CycleId,
+        /// What was missing, for people.
+        reason: String,
+    },
     /// A cycle was scored, and validators may set its weights.
     WeightsPublished {
         /// The cycle.

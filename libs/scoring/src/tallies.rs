@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use kinitro_domain::{BlockNumber, EnvId, MinerUid, Outcome, Outcomes};
-use ndarray::{Array2, ArrayView1};
+use ndarray::{Array2, ArrayView1, Axis};
 
 use crate::Error;
 
@@ -104,6 +104,23 @@ impl Tallies {
             environments,
             outcomes,
             mean_rewards,
+        })
+    }
+
+    /// The same cycle with some of its miners only, as if the others had not taken part.
+    pub fn only(&self, keep: impl Fn(MinerUid) -> bool) -> Result<Self, Error> {
+        let rows: Vec<usize> = (0..self.miners.len()).filter(|row| keep(self.miners[*row].uid)).collect();
+        if rows.is_empty() {
+            return Err(Error::NoMiners);
+        }
+        Ok(Self {
+            miners: rows.iter().map(|row| self.miners[*row]).collect(),
+            environments: self.environments.clone(),
+            outcomes: self.outcomes.select(Axis(0), &rows),
+            mean_rewards: self.mean_rewards.select(Axis(0), &rows),
+            rates: self.rates.select(Axis(0), &rows),
+            results: self.results.select(Axis(0), &rows),
+            columns: self.columns.clone(),
         })
     }
 

@@ -132,6 +132,10 @@ fn write_evaluation(text: &mut String, metrics: &EvaluationMetrics) {
     head(text, "kinitro_eval_cycles_total", "counter", "cycles that were scored");
     sample(text, "kinitro_eval_cycles_total", &[], total);
 
+    let name = "kinitro_eval_cycles_unscored_total";
+    head(text, name, "counter", "cycles of which too little was played, so that the weights of before stand");
+    sample(text, name, &[], metrics.eval_cycles_unscored_total);
+
     let name = "kinitro_eval_duration_seconds";
     head(text, name, "histogram", "how long scored cycles took");
     for (bound, count) in metrics.duration_bounds.iter().zip(&metrics.duration_counts).filter(|(it, _)| it.is_finite())

@@ -129,12 +129,12 @@ struct WeightsLine {
 async fn status(database: &Address, json: bool) -> Result<()> {
     let mut connection = connect(database.clone()).await?;
     let there = sqlx::query_scalar!(
-        r#"SELECT to_regclass('scheduling.cycles') IS NOT NULL AND to_regclass('scoring.weights') IS NOT NULL AS "there!""#
+        r#"SELECT to_regclass('scheduling.cycles') IS NOT NULL AND to_regclass('scoring.announced_cycles') IS NOT NULL AS "there!""#
     )
     .fetch_one(&mut connection)
     .await?;
     if !there {
-        bail!("the database has no tables of ours yet; `kinitro db init` makes them");
+        bail!("the database has no tables of ours yet, or those of an earlier version; `kinitro db init` makes them");
     }
     let status = DatabaseStatus {
         total_cycles: sqlx::query_scalar!(r#"SELECT count(*) AS "count!" FROM scheduling.cycles"#)
@@ -177,7 +177,8 @@ async fn weights(connection: &mut PgConnection) -> Result<Option<WeightsLine>> {
         r#"SELECT c.cycle_id, c.block_number, w.uid, w.weight,
                   to_char(c.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS "created_at!"
              FROM scoring.cycles c JOIN scoring.weights w USING (cycle_id)
-            WHERE c.cycle_id = (SELECT max(cycle_id) FROM scoring.cycles)"#,
+            WHERE c.cycle_id = (SELECT n.cycle_id FROM scoring.cycles n JOIN scoring.announced_cycles a USING (cycle_id)
+                                 WHERE n.weights_kept IS NULL ORDER BY a.number DESC LIMIT 1)"#,
     )
     .fetch_all(connection)
     .await?;

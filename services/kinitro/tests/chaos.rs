@@ -65,7 +65,10 @@ async fn a_killed_executor_costs_its_running_episodes_one_attempt_and_nothing_el
 async fn a_simulation_process_that_is_killed_ten_times_in_a_cycle_costs_time_and_no_result() {
     let _alone = ALONE.lock().await;
     // Twenty episodes at a time, of at least 0.65 seconds each: 2,000 of them outlast the ten blows on any machine.
-    let variables = vec![("KINITRO_EXECUTOR_MAX_TIMESTEPS", "10".to_owned())];
+    let variables = vec![
+        ("KINITRO_EXECUTOR_MAX_TIMESTEPS", "10".to_owned()),
+        ("KINITRO_SCHEDULER_NO_SUCCESS", "published".to_owned()),
+    ];
     let backend = Backend::start(Options { policies: vec![("idle", 65); 4], variables, ..Options::default() }).await;
     let cycle = backend.start_cycle(500).await;
     assert_eq!(cycle.tasks_total, 2000);

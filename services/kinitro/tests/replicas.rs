@@ -101,7 +101,13 @@ async fn an_executor_that_outsleeps_its_leases_adds_nothing_and_is_blamed_on_nob
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cycle_whose_executor_is_gone_times_out_and_is_scored_with_its_gap() {
     let _alone = ALONE.lock().await;
-    let mut backend = slow_backend(&[("KINITRO_SCHEDULER_CYCLE_TIMEOUT_SECONDS", "12".to_owned())]).await;
+    let mut backend = slow_backend(&[
+        ("KINITRO_SCHEDULER_CYCLE_TIMEOUT_SECONDS", "12".to_owned()),
+        ("KINITRO_SCHEDULER_MIN_PLAYED_SHARE", "0.01".to_owned()),
+        ("KINITRO_SCHEDULER_MIN_MINER_SHARE", "0.01".to_owned()),
+        ("KINITRO_SCHEDULER_NO_SUCCESS", "published".to_owned()),
+    ])
+    .await;
     let cycle = backend.start_cycle(EPISODES).await;
     let begun = |cycle: &Cycle| cycle.tasks_completed >= 2 && cycle.tasks_assigned >= 1;
     backend.cycle_when(cycle.id, "some results are there", begun).await;
@@ -131,4 +137,34 @@ async fn a_cycle_whose_executor_is_gone_times_out_and_is_scored_with_its_gap() {
     assert!(next.id > cycle.id);
     let next = assert_every_task_counted_once(&backend, &next).await;
     assert_eq!(next.tasks_total, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cycle_without_an_executor_publishes_no_weights_and_says_so_everywhere() {
+    let _alone = ALONE.lock().await;
+    let timeout = ("KINITRO_SCHEDULER_CYCLE_TIMEOUT_SECONDS", "12".to_owned());
+    let no_success = ("KINITRO_SCHEDULER_NO_SUCCESS", "published".to_owned());
+    let mut backend = slow_backend(&[timeout, no_success]).await;
+    backend.signal("execution", Signal::SIGKILL);
+    let cycle = backend.start_cycle(EPISODES).await;
+    let cycle = ended(&backend, cycle.id).await;
+    assert_eq!((cycle.status.as_str(), cycle.tasks_completed), ("unscored", 0), "{cycle:?}");
+    let reason = cycle.unpublished_reason.unwrap();
+    assert!(reason.starts_with("0 of 24 episodes count"), "{reason}");
+    let (code, answer) = backend.get("/v1/weights/latest").await;
+    assert_eq!(code, 404, "{answer}");
+    let (_, status) = backend.get("/v1/status").await;
+    assert_eq!(status["last_ended_cycle"]["unpublished_reason"], reason);
+    let (code, health) = backend.get("/health").await;
+    assert_eq!((code, &health["status"]), (200, &"healthy".into()), "{health}");
+    assert!(health["warning"].as_str().unwrap().contains(&reason), "{health}");
+
+    // The next cycle has an executor.
+    backend.spawn("execution");
+    let next = backend.start_cycle(1).await;
+    let next = assert_every_task_counted_once(&backend, &next).await;
+    assert_eq!(
+        (next.unpublished_reason, &backend.get("/health").await.1["warnings"]),
+        (None, &serde_json::Value::Null)
+    );
 }

@@ -6,8 +6,10 @@ mod support;
 use std::{path::Path, process::Output, time::Duration};
 
 use kinitro_chassis::{Supervisor, connect_lazy};
+use kinitro_domain::CycleSecret;
 use kinitro_proto::scoring::v1::{
-    Cycle, MinerIdentity, ScoreCycleRequest, Tally, scoring_service_client::ScoringServiceClient,
+    AnnounceCycleRequest, Cycle, Evidence, MinerIdentity, ScoreCycleRequest, Tally,
+    scoring_service_client::ScoringServiceClient,
 };
 use kinitro_stores::testing::fresh_database;
 use serde_json::Value;
@@ -112,7 +114,7 @@ async fn scored(database_url: &str) {
     kinitro_scoring::start(config, listener, &supervisor).await.unwrap();
     let miner = |uid| MinerIdentity {
         uid,
-        hotkey: "5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY".to_owned(),
+        hotkey: format!("5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQ{uid}"),
         first_commit_block: uid.into(),
     };
     let tally = |uid, outcomes: &str| Tally {
@@ -126,8 +128,13 @@ async fn scored(database_url: &str) {
         miners: vec![miner(1), miner(2)],
         env_ids: vec!["metaworld/push-v3".to_owned()],
         tallies: vec![tally(1, "1010-"), tally(2, "00111")],
+        evidence: Some(Evidence { min_played_share: 0.9, min_miner_share: 0.5 }),
+        secret: "07".repeat(32),
     };
-    ScoringServiceClient::new(channel).score_cycle(request).await.unwrap();
+    let secret_hash = CycleSecret::from_bytes([7; 32]).hash();
+    let mut client = ScoringServiceClient::new(channel);
+    client.announce_cycle(AnnounceCycleRequest { cycle_id: 7, block_number: 9, secret_hash }).await.unwrap();
+    client.score_cycle(request).await.unwrap();
     supervisor.shutdown();
     supervisor.join(Duration::from_secs(10)).await.unwrap();
 }

@@ -3,7 +3,7 @@
 use std::{fmt, path::PathBuf, time::Duration};
 
 use kinitro_database::Address;
-use kinitro_domain::{EnvId, catalogued, default_environments, family_environments};
+use kinitro_domain::{EnvId, Required, catalogued, default_environments, family_environments};
 use serde::{Deserialize, Serialize};
 
 /// The most episodes that a cycle plays per miner and environment.
@@ -51,6 +51,12 @@ pub struct Config {
     /// The part of a miner's episodes in a cycle that may be lost as our fault after its policy saw an observation. What a miner alone
     /// loses beyond it counts as its failures.
     pub max_lost_share: f64,
+    /// A cycle is scored when at least this part of its episodes count, and of its miners; above 0, at most 1. Otherwise it ends
+    /// `unscored`, and the weights of before stand. What a miner loses by its own fault counts.
+    pub min_played_share: f64,
+    /// A miner is evaluated when at least this part of its episodes count in every environment; above 0, at most 1. Otherwise it keeps
+    /// its weight of before, for three cycles in a row at most.
+    pub min_miner_share: f64,
     /// Start cycles only when asked.
     pub on_demand: bool,
     /// The gRPC address of ingestion.
@@ -85,6 +91,8 @@ impl Default for Config {
             heartbeat_lease_seconds: 30,
             max_attempts: 3,
             max_lost_share: 0.05,
+            min_played_share: Required::default().in_all,
+            min_miner_share: Required::default().of_miner,
             on_demand: false,
             ingestion_url: "http://127.0.0.1:50051".to_owned(),
             scoring_url: "http://127.0.0.1:50054".to_owned(),
@@ -176,6 +184,12 @@ impl Config {
         if !(0.0..=1.0).contains(&self.max_lost_share) {
             return Err(format!("max_lost_share is {}: set it to 0 … 1, e.g. 0.05 for 5 %", self.max_lost_share));
         }
+        for (field, share) in [("min_played_share", self.min_played_share), ("min_miner_share", self.min_miner_share)] {
+            // Also refuses what is no number.
+            if !(share > 0.0 && share <= 1.0) {
+                return Err(format!("{field} is {share}: set it to a share above 0 and at most 1, e.g. 0.9"));
+            }
+        }
         Ok(())
     }
 
@@ -255,6 +269,9 @@ mod tests {
         assert!(refusal(|c| c.episodes_per_env = 10_001).starts_with("episodes_per_env is 10001"));
         assert!(refusal(|c| c.max_attempts = 0).starts_with("max_attempts"));
         assert!(refusal(|c| c.max_lost_share = f64::NAN).starts_with("max_lost_share"));
+        assert!(refusal(|c| c.min_played_share = 0.0).starts_with("min_played_share is 0"));
+        assert!(refusal(|c| c.min_miner_share = 1.5).starts_with("min_miner_share is 1.5"));
+        assert!(refusal(|c| c.min_miner_share = f64::NAN).starts_with("min_miner_share is NaN"));
         assert!(refusal(|c| c.cycle_timeout_seconds = 900).starts_with("cycle_timeout_seconds (900)"));
         assert!(refusal(|c| c.database_url = "mysql://x".to_owned()).starts_with("database_url"));
         assert!(refusal(|c| c.queue_prefix = "a b".to_owned()).starts_with("queue_prefix"));

@@ -15,6 +15,11 @@ pub struct CycleRow {
     pub tasks_total: i32,
     pub traceparent: String,
     pub timed_out: bool,
+    /// What must be played for the cycle to be scored: of all its episodes, and of each miner's in each environment.
+    pub min_played_share: f64,
+    pub min_miner_share: f64,
+    /// Why the weights of before stand although the cycle ended.
+    pub unpublished_reason: Option<String>,
     pub n_miners: i64,
     pub started_us: i64,
     pub created_us: Option<i64>,
@@ -55,6 +60,8 @@ pub enum Which {
     Newest,
     /// The newest that was scored.
     NewestScored,
+    /// The newest that ended by itself, scored or not.
+    NewestEnded,
 }
 
 /// Reads one cycle.
@@ -64,11 +71,18 @@ pub async fn find_cycle<'e>(executor: impl PgExecutor<'e>, which: Which) -> Resu
             Ok(id) => Some(id),
             Err(_) => return Ok(None),
         },
-        Which::Newest | Which::NewestScored => None,
+        Which::Newest | Which::NewestScored | Which::NewestEnded => None,
     };
+    let states = match which {
+        Which::Id(_) | Which::Newest => None,
+        Which::NewestScored => Some(&[CycleState::Completed, CycleState::TimedOut][..]),
+        Which::NewestEnded => Some(&[CycleState::Completed, CycleState::TimedOut, CycleState::Unscored][..]),
+    };
+    let states: Option<Vec<String>> = states.map(|states| states.iter().map(ToString::to_string).collect());
     sqlx::query_as!(
         CycleRow,
         r#"SELECT id, block_number, state, secret, episodes_per_env, env_ids, tasks_total, traceparent, timed_out,
+                  min_played_share, min_miner_share, unpublished_reason,
                   (SELECT count(*) FROM scheduling.cycle_miners m WHERE m.cycle_id = c.id) AS "n_miners!",
                   (extract(epoch FROM started_at) * 1000000)::bigint AS "started_us!",
                   (extract(epoch FROM created_at) * 1000000)::bigint AS created_us,
@@ -77,11 +91,11 @@ pub async fn find_cycle<'e>(executor: impl PgExecutor<'e>, which: Which) -> Resu
                   (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS "now_us!",
                   clock_timestamp() >= deadline AS "overdue!"
              FROM scheduling.cycles c
-            WHERE ($1::bigint IS NULL OR id = $1) AND (NOT $2 OR state IN ('completed', 'timed_out'))
+            WHERE ($1::bigint IS NULL OR id = $1) AND ($2::text[] IS NULL OR state = ANY($2))
             ORDER BY id DESC
             LIMIT 1"#,
         id,
-        matches!(which, Which::NewestScored),
+        states.as_deref() as Option<&[String]>,
     )
     .fetch_optional(executor)
     .await

@@ -94,10 +94,11 @@ pub async fn start(config: Config, listener: TcpListener, supervisor: &Superviso
 }
 
 async fn check_postgres(database: Database) -> Result<(), String> {
-    // What the last migration added.
+    // What the last migrations added.
     let migrated = sqlx::query_scalar!(
-        r#"SELECT EXISTS (SELECT 1 FROM pg_attribute
-                           WHERE attrelid = to_regclass('scheduling.evaluated_miners') AND attname = 'last_env_ids') AS "there!""#
+        r#"SELECT count(*) = 2 AS "there!" FROM pg_attribute
+            WHERE attrelid = to_regclass('scheduling.cycles') AND attname = 'unpublished_reason'
+               OR attrelid = to_regclass('scheduling.evaluated_miners') AND attname = 'last_env_ids'"#
     )
     .fetch_one(database.pool())
     .await

@@ -107,7 +107,7 @@ impl SchedulingService for Scheduling {
     }
 
     async fn list_warnings(&self, _: Request<ListWarningsRequest>) -> Answer<ListWarningsResponse> {
-        let warnings = self.cycles.tasks.unserved().await?.warning().into_iter().collect();
+        let warnings = self.cycles.warnings().await?;
         Ok(Response::new(ListWarningsResponse { warnings }))
     }
 

@@ -7,6 +7,8 @@ use kinitro_domain::{EnvId, MinerUid};
 use kinitro_pareto::{Guarded1, Published1, Scheme, SubsetPoints};
 use serde::{Deserialize, Serialize};
 
+use crate::no_success::{NoSuccess, WithoutSuccess};
+
 /// Settings; the variables are `KINITRO_SCHEDULER_<FIELD>`.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -27,9 +29,13 @@ pub struct Config {
     /// For `guarded-1`: the success of somebody who does nothing useful, by environment, e.g.
     /// `{"metaworld/push-v3":0.02}`; 0 where nothing is said. `kinitro env floor` measures it.
     pub floors: BTreeMap<EnvId, f64>,
-    /// For `guarded-1`, which needs it: the uid that gets the whole weight when nobody earned any. The subnet must have
-    /// it, or the chain refuses the weights; the subnet owner's is the usual one.
+    /// For `guarded-1` and for `no_success = "burn"`, which need it: the uid that gets the whole weight when no miner earned any. It
+    /// must be the subnet owner's, or validators do not set the weights.
     pub burn_uid: Option<MinerUid>,
+    /// What is done when all was played and no miner succeeded in any episode: `keep` the weights of before, `burn` the whole weight at
+    /// `burn_uid`, or what the scheme says (`published`). Absent for `keep` under `published-1`, and for `published` under `guarded-1`,
+    /// which burns then.
+    pub no_success: Option<NoSuccess>,
     /// What a subset of the environments is worth to its winner: `linear`, `exponential` or `equal`.
     pub weight_scheme: SubsetPoints,
 }
@@ -45,6 +51,7 @@ impl Default for Config {
             scheme: "published-1".to_owned(),
             floors: BTreeMap::new(),
             burn_uid: None,
+            no_success: None,
             weight_scheme: SubsetPoints::Linear,
         }
     }
@@ -63,20 +70,36 @@ impl Config {
     /// Checks the settings.
     pub fn validate(&self) -> Result<(), String> {
         self.database().check().map_err(|problem| format!("database_url cannot be used: {problem}"))?;
+        self.without_success()?;
         self.scheme().map(|_| ())
+    }
+
+    /// What is done when no miner succeeded.
+    pub(crate) fn without_success(&self) -> Result<WithoutSuccess, String> {
+        match (self.no_success, self.burn_uid) {
+            (None, _) if self.scheme == "guarded-1" => Ok(WithoutSuccess::Published),
+            (None | Some(NoSuccess::Keep), _) => Ok(WithoutSuccess::Keep),
+            (Some(NoSuccess::Published), _) => Ok(WithoutSuccess::Published),
+            (Some(NoSuccess::Burn), Some(burn_uid)) => Ok(WithoutSuccess::Burn(burn_uid)),
+            (Some(NoSuccess::Burn), None) => {
+                Err("no_success is `burn` and needs burn_uid: set it to the subnet owner's uid".to_owned())
+            }
+        }
     }
 
     /// The scheme with its parameters.
     pub(crate) fn scheme(&self) -> Result<Scheme, String> {
         let &Self { weight_scheme, pareto_temperature, burn_uid, .. } = self;
         let floors = self.floors.clone();
+        let burns = burn_uid.is_none() || self.no_success == Some(NoSuccess::Burn);
         let scheme = match (self.scheme.as_str(), burn_uid) {
-            ("published-1", None) if floors.is_empty() => {
+            ("published-1", _) if floors.is_empty() && burns => {
                 Scheme::Published1(Published1 { weight_scheme, pareto_temperature })
             }
             ("published-1", _) => {
                 return Err(
-                    "floors and burn_uid have no effect under published-1: remove them, or set scheme to guarded-1"
+                    "floors have no effect under published-1, and burn_uid none unless no_success is `burn`: remove them, or set \
+                     scheme to guarded-1"
                         .to_owned(),
                 );
             }
@@ -136,5 +159,23 @@ mod tests {
             );
         }
         assert!(with("published-1", 0.02, None).is_err_and(|error| error.starts_with("floors")));
+    }
+
+    #[test]
+    fn what_is_done_without_success_is_settled_by_the_setting_and_else_by_the_scheme() {
+        let with = |scheme: &str, no_success, burn_uid| {
+            let config = Config { scheme: scheme.to_owned(), no_success, burn_uid, ..Config::default() };
+            config.validate().and_then(|()| config.without_success())
+        };
+        let owner = Some(MinerUid(0));
+        assert_eq!(with("published-1", None, None), Ok(WithoutSuccess::Keep));
+        assert_eq!(with("published-1", Some(NoSuccess::Published), None), Ok(WithoutSuccess::Published));
+        assert_eq!(with("published-1", Some(NoSuccess::Burn), owner), Ok(WithoutSuccess::Burn(MinerUid(0))));
+        assert!(with("published-1", Some(NoSuccess::Burn), None).is_err_and(|error| error.contains("needs burn_uid")));
+        assert!(with("published-1", Some(NoSuccess::Keep), owner).is_err(), "the uid would have no effect");
+        assert_eq!(with("guarded-1", None, owner), Ok(WithoutSuccess::Published));
+        assert_eq!(with("guarded-1", Some(NoSuccess::Keep), owner), Ok(WithoutSuccess::Keep));
+        let read: Config = serde_json::from_value(serde_json::json!({"no_success": "burn"})).expect("valid");
+        assert_eq!(read.no_success, Some(NoSuccess::Burn));
     }
 }

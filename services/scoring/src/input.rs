@@ -2,12 +2,12 @@
 //!
 //! The canonical request has miners and tallies in ascending order (uid, then the order of `env_ids`), so that two
 //! requests that say the same are the same bytes. It is stored as the input of the cycle. Its fingerprint covers what
-//! decides the scores: the cycle's id and block, miners, environments and tallies; not the cycle's times and status,
-//! which a retry may state anew.
+//! happened: the cycle's id and block, miners, environments and tallies; not the cycle's times and status, nor what had to be
+//! played, which a retry after an upgrade may state anew. The secret of a cycle is taken out and not stored.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use kinitro_domain::{BlockNumber, EnvId, Hotkey, MinerUid, Outcomes};
+use kinitro_domain::{BlockNumber, CycleSecret, EnvId, Hotkey, MinerUid, Outcomes, Required};
 use kinitro_pareto::{Error as ScoreError, MAX_ENVIRONMENTS, MAX_EPISODES, MAX_MINERS, Miner, Tallies, Tally};
 use kinitro_proto::scoring::v1 as proto;
 use prost::Message as _;
@@ -23,6 +23,11 @@ pub(crate) struct Input {
     pub request: proto::ScoreCycleRequest,
     pub cycle: proto::Cycle,
     pub tallies: Tallies,
+    pub hotkeys: BTreeMap<MinerUid, Hotkey>,
+    /// What had to be played; absent in requests of before that was asked.
+    pub required: Option<Required>,
+    /// What proves that the caller issued the cycle.
+    pub secret: Option<CycleSecret>,
     pub fingerprint: [u8; 32],
 }
 
@@ -35,7 +40,7 @@ pub(crate) struct Invalid {
 }
 
 impl Invalid {
-    fn new(field: impl Into<String>, problem: impl ToString) -> Self {
+    pub fn new(field: impl Into<String>, problem: impl ToString) -> Self {
         Self { field: field.into(), problem: problem.to_string() }
     }
 }
@@ -71,7 +76,11 @@ impl Input {
             return Err(Invalid::new("tallies", problem));
         }
 
+        let required = request.evidence.as_ref().map(required).transpose()?;
+        let secret = secret(&std::mem::take(&mut request.secret))?;
         let miners = enumerated(&request.miners, "miners", miner)?;
+        let hotkeys = hotkeys(&miners)?;
+        let miners = miners.into_iter().map(|(miner, _)| miner).collect();
         let environments: Vec<EnvId> =
             enumerated(&request.env_ids, "env_ids", |env_id| env_id.parse().map_err(|error| Invalid::new("", error)))?;
         let tallies = enumerated(&request.tallies, "tallies", tally)?;
@@ -82,8 +91,32 @@ impl Input {
         request.miners.sort_by_key(|miner| miner.uid);
         request.tallies.sort_by_key(|tally| (tally.uid, positions.get(&tally.env_id).copied()));
         let fingerprint = fingerprint(&request, &cycle);
-        Ok(Self { request, cycle, tallies, fingerprint })
+        Ok(Self { request, cycle, tallies, hotkeys, required, secret, fingerprint })
     }
+}
+
+fn required(evidence: &proto::Evidence) -> Result<Required, Invalid> {
+    let required = Required { in_all: evidence.min_played_share, of_miner: evidence.min_miner_share };
+    if required.is_valid() {
+        Ok(required)
+    } else {
+        Err(Invalid::new("evidence", "shares must be above 0 and at most 1"))
+    }
+}
+
+/// Absent in a stored request.
+fn secret(text: &str) -> Result<Option<CycleSecret>, Invalid> {
+    let read = (!text.is_empty()).then(|| CycleSecret::from_hex(text)).transpose();
+    read.map_err(|error| Invalid::new("secret", error))
+}
+
+/// Two places of one miner would be paid twice, and validators refuse such weights.
+fn hotkeys(miners: &[(Miner, Hotkey)]) -> Result<BTreeMap<MinerUid, Hotkey>, Invalid> {
+    let mut seen = BTreeSet::new();
+    if let Some((_, twice)) = miners.iter().find(|(_, hotkey)| !seen.insert(hotkey)) {
+        return Err(Invalid::new("miners", format!("hotkey {twice} is listed twice: list each miner once")));
+    }
+    Ok(miners.iter().map(|(miner, hotkey)| (miner.uid, hotkey.clone())).collect())
 }
 
 fn check_cycle(cycle: &proto::Cycle) -> Result<(), Invalid> {
@@ -126,17 +159,23 @@ fn uid(uid: u32) -> Result<MinerUid, Invalid> {
     u16::try_from(uid).map(MinerUid).map_err(|_| Invalid::new("uid", format!("{uid} is above 65535")))
 }
 
-fn miner(miner: &proto::MinerIdentity) -> Result<Miner, Invalid> {
-    Hotkey::try_from(miner.hotkey.clone()).map_err(|error| Invalid::new("hotkey", error))?;
+fn miner(miner: &proto::MinerIdentity) -> Result<(Miner, Hotkey), Invalid> {
+    let hotkey = Hotkey::try_from(miner.hotkey.clone()).map_err(|error| Invalid::new("hotkey", error))?;
     if i64::try_from(miner.first_commit_block).is_err() {
         return Err(Invalid::new("first_commit_block", "must be at most 2^63 - 1"));
     }
-    Ok(Miner { uid: uid(miner.uid)?, first_commit_block: BlockNumber(miner.first_commit_block) })
+    Ok((Miner { uid: uid(miner.uid)?, first_commit_block: BlockNumber(miner.first_commit_block) }, hotkey))
 }
 
 fn tally(tally: &proto::Tally) -> Result<Tally, Invalid> {
     let uid = uid(tally.uid)?;
     let env_id: EnvId = tally.env_id.parse().map_err(|error| Invalid::new("env_id", error))?;
+    if tally.outcomes.is_empty() {
+        return Err(Invalid::new(
+            "outcomes",
+            "empty: write one character for each episode, `-` for what was not played",
+        ));
+    }
     if tally.outcomes.len() > MAX_EPISODES {
         let error = ScoreError::TooManyEpisodes { uid, env_id, count: tally.outcomes.len(), limit: MAX_EPISODES };
         return Err(Invalid::new("outcomes", error));
@@ -149,10 +188,10 @@ fn tally(tally: &proto::Tally) -> Result<Tally, Invalid> {
     Ok(Tally { uid, env_id, outcomes, mean_reward: tally.mean_reward })
 }
 
-/// SHA-256 of a canonical request with only the id and the block of its cycle.
+/// SHA-256 of a canonical request with only the id and the block of its cycle, and without what had to be played.
 fn fingerprint(request: &proto::ScoreCycleRequest, cycle: &proto::Cycle) -> [u8; 32] {
     let cycle = proto::Cycle { id: cycle.id, block_number: cycle.block_number, ..proto::Cycle::default() };
-    let decisive = proto::ScoreCycleRequest { cycle: Some(cycle), ..request.clone() };
+    let decisive = proto::ScoreCycleRequest { cycle: Some(cycle), evidence: None, ..request.clone() };
     Sha256::digest(decisive.encode_to_vec()).into()
 }
 
@@ -163,7 +202,7 @@ mod tests {
     const HOTKEY: &str = "5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY";
 
     fn request() -> proto::ScoreCycleRequest {
-        let miner = |uid| proto::MinerIdentity { uid, hotkey: HOTKEY.to_owned(), first_commit_block: 5 };
+        let miner = |uid| proto::MinerIdentity { uid, hotkey: format!("{HOTKEY}{uid}"), first_commit_block: 5 };
         let tally = |uid, env_id: &str| proto::Tally {
             uid,
             env_id: env_id.to_owned(),
@@ -180,6 +219,8 @@ mod tests {
             miners: vec![miner(1), miner(2)],
             env_ids: vec!["test/b".to_owned(), "test/a".to_owned()],
             tallies: vec![tally(1, "test/b"), tally(1, "test/a"), tally(2, "test/b")],
+            evidence: Some(proto::Evidence { min_played_share: 0.9, min_miner_share: 0.5 }),
+            secret: "07".repeat(32),
         }
     }
 

@@ -5,13 +5,19 @@
 //! call with the same tallies returns what was stored, even under another configuration, and a call with other tallies
 //! is refused. Nothing is held in memory between calls, so any number of replicas can run.
 //!
+//! Only cycles that scheduling announced are scored, and only when enough of them was played: nothing wrong is published.
+//!
 //! A large cycle does not fit into the 4 MiB that gRPC libraries accept by default: requests of up to
 //! `kinitro_chassis::MAX_MESSAGE_BYTES` are read here, and a client of `ScoreCycle` and `GetScores` must be set to read
 //! as much.
 
+mod announced;
 mod config;
 mod error;
 mod input;
+mod no_success;
+mod previous;
+mod publish;
 mod replay;
 mod rpc;
 mod statistics;
@@ -24,6 +30,7 @@ pub use error::Error;
 use kinitro_chassis::{GrpcServer, MAX_MESSAGE_BYTES, Supervisor};
 use kinitro_database::{Address, Database, PoolSettings};
 use kinitro_proto::scoring::v1::scoring_service_server::ScoringServiceServer;
+pub use no_success::NoSuccess;
 pub use replay::{Difference, Replay, replay};
 use tokio::net::TcpListener;
 
@@ -50,6 +57,7 @@ pub async fn migrate(database: impl Into<Address>) -> Result<(), Error> {
 pub async fn start(config: Config, listener: TcpListener, supervisor: &Supervisor) -> Result<(), Error> {
     config.validate().map_err(Error::Config)?;
     let scheme = config.scheme().map_err(Error::Config)?;
+    let without_success = config.without_success().map_err(Error::Config)?;
     let name = scheme.name();
     let settings = PoolSettings {
         application: "kinitro-scoring",
@@ -60,7 +68,8 @@ pub async fn start(config: Config, listener: TcpListener, supervisor: &Superviso
     let database = Database::open(config.database(), settings).await?;
     let store = Store::new(database.pool().clone());
     let probed = store.clone();
-    let service = ScoringServiceServer::new(Scoring::new(store, scheme)).max_decoding_message_size(MAX_MESSAGE_BYTES);
+    let service = ScoringServiceServer::new(Scoring::new(store, scheme, without_success))
+        .max_decoding_message_size(MAX_MESSAGE_BYTES);
     GrpcServer::new("scoring")
         .add_service(service)
         .probe("postgres", database.address().to_owned(), move || {
@@ -68,6 +77,6 @@ pub async fn start(config: Config, listener: TcpListener, supervisor: &Superviso
             Box::pin(async move { store.probe(&database).await })
         })
         .serve(listener, supervisor)?;
-    tracing::info!(scheme = name, "scoring started");
+    tracing::info!(scheme = name, no_success = without_success.name().as_str(), "scoring started");
     Ok(())
 }

@@ -5,55 +5,65 @@ use std::{sync::Arc, time::Instant};
 use kinitro_chassis::{ErrorCode, status, status_with};
 use kinitro_pareto::Scheme;
 use kinitro_proto::scoring::v1::{
-    GetScoresRequest, GetWeightsRequest, ScoreCycleRequest, ScoreCycleResponse, Scores, Weights,
-    scoring_service_server::ScoringService,
+    AnnounceCycleRequest, AnnounceCycleResponse, GetScoresRequest, GetWeightsRequest, ScoreCycleRequest,
+    ScoreCycleResponse, Scores, Weights, scoring_service_server::ScoringService,
 };
 use metrics::{counter, describe_counter, describe_histogram, histogram};
 use tonic::{Request, Response, Status};
 
 use crate::{
+    announced::Announcement,
     input::{Input, Invalid},
-    statistics,
+    no_success::WithoutSuccess,
+    publish::{MAX_IN_A_ROW, Publication, publish},
     store::{Store, StoreError},
 };
 
-/// The service: a store, and the scheme for new cycles.
+/// The service: a store, and the rules for new cycles.
 pub(crate) struct Scoring {
     store: Store,
     scheme: Arc<Scheme>,
+    without_success: WithoutSuccess,
 }
 
 impl Scoring {
-    pub fn new(store: Store, scheme: Scheme) -> Self {
+    pub fn new(store: Store, scheme: Scheme, without_success: WithoutSuccess) -> Self {
         describe_counter!("kinitro_weights_published_total", "weight vectors computed and stored");
+        describe_counter!("kinitro_weights_kept_total", "scored cycles after which the weights of before stand");
+        describe_counter!(
+            "kinitro_miners_not_evaluated_total",
+            "miners of scored cycles of whose episodes too few could be played"
+        );
         describe_histogram!("kinitro_scoring_seconds", "time to compute the scores of one cycle");
-        Self { store, scheme: Arc::new(scheme) }
+        Self { store, scheme: Arc::new(scheme), without_success }
     }
 
     /// Scores the cycle and stores the result, unless another call did so first.
     async fn score(&self, input: Input) -> Result<Input, Status> {
-        let (scheme, begin) = (self.scheme.clone(), Instant::now());
+        self.store.issued(&input).await.map_err(unavailable)?.map_err(|refusal| {
+            tracing::error!(cycle_id = input.cycle.id, error = %refusal, "a cycle is not scored");
+            status(ErrorCode::FailedPrecondition, refusal.reason(), refusal.to_string())
+        })?;
+        let previous = self.store.previous(input.cycle.id).await.map_err(unavailable)?;
+        let (scheme, without_success, begin) = (self.scheme.clone(), self.without_success, Instant::now());
         let scored = tokio::task::spawn_blocking(move || {
-            scheme.score(&input.tallies).map(|scores| {
-                let statistics = statistics::of(&input.tallies, &scores);
-                (input, scores, statistics)
-            })
+            publish(&scheme, without_success, &input, previous.as_ref())
+                .map(|publication| (input, publication, previous))
         });
-        let (input, scores, statistics) = scored
+        let (input, publication, previous) = scored
             .await
             .map_err(|error| {
                 tracing::error!(%error, "the scheme did not finish");
                 status(ErrorCode::Internal, "SCORING_FAILED", "the cycle could not be scored; see the log of scoring")
             })?
-            .map_err(|error| invalid(Invalid::from(error)))?;
+            .map_err(invalid)?;
         let seconds = begin.elapsed().as_secs_f64();
         histogram!("kinitro_scoring_seconds").record(seconds);
-        if self.store.insert(&input, &self.scheme, &scores, &statistics).await.map_err(unavailable)? {
+        let inserted = self.store.insert(&input, &self.scheme, &publication, previous.as_ref()).await;
+        if inserted.map_err(unavailable)? {
             let scheme = self.scheme.name();
-            counter!("kinitro_weights_published_total", "scheme" => scheme).increment(1);
-            if let Some(burn_uid) = scores.burn {
-                tracing::warn!(cycle_id = input.cycle.id, %burn_uid, "nobody earned anything: the whole weight is burnt");
-            }
+            tell(&input, scheme, &publication);
+            let scores = &publication.scores;
             tracing::info!(
                 cycle_id = input.cycle.id,
                 block_number = input.cycle.block_number,
@@ -68,11 +78,48 @@ impl Scoring {
     }
 }
 
+/// What an operator must see of a cycle that was scored.
+fn tell(input: &Input, scheme: &'static str, publication: &Publication) {
+    let cycle_id = input.cycle.id;
+    match publication.kept {
+        None => counter!("kinitro_weights_published_total", "scheme" => scheme).increment(1),
+        Some(reason) => {
+            counter!("kinitro_weights_kept_total").increment(1);
+            tracing::warn!(cycle_id, reason, "the cycle publishes no weights: those of before stand");
+        }
+    }
+    if let (Some(burn_uid), None) = (publication.scores.burn, publication.kept) {
+        tracing::warn!(cycle_id, %burn_uid, "no miner earned anything: the whole weight is burnt");
+    }
+    for (uid, cycles_in_a_row) in &publication.not_evaluated {
+        counter!("kinitro_miners_not_evaluated_total").increment(1);
+        let keeps_weight = *cycles_in_a_row <= MAX_IN_A_ROW;
+        tracing::warn!(cycle_id, %uid, cycles_in_a_row, keeps_weight, "a miner is not evaluated: too few of its episodes could be played");
+    }
+}
+
 #[tonic::async_trait]
 impl ScoringService for Scoring {
+    async fn announce_cycle(
+        &self,
+        request: Request<AnnounceCycleRequest>,
+    ) -> Result<Response<AnnounceCycleResponse>, Status> {
+        let announcement = Announcement::parse(request.get_ref()).map_err(invalid)?;
+        if self.store.announce(&announcement).await.map_err(unavailable)? {
+            return Ok(Response::new(AnnounceCycleResponse {}));
+        }
+        let cycle_id = announcement.cycle_id;
+        let message = format!("cycle {cycle_id} was announced with another block or secret; what is stored stays");
+        Err(status(ErrorCode::AlreadyExists, "CYCLE_ANNOUNCED_DIFFERENTLY", message))
+    }
+
     async fn score_cycle(&self, request: Request<ScoreCycleRequest>) -> Result<Response<ScoreCycleResponse>, Status> {
         let mut input = Input::parse(request.into_inner()).map_err(invalid)?;
         let cycle_id = input.cycle.id;
+        if input.required.is_none() {
+            let problem = "missing: it says what had to be played; update scheduling";
+            return Err(invalid(Invalid::new("evidence", problem)));
+        }
         let mut stored = self.store.fingerprint(cycle_id).await.map_err(unavailable)?;
         if stored.is_none() {
             input = self.score(input).await?;

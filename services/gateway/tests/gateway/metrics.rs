@@ -10,6 +10,7 @@ async fn the_figures_of_the_evaluation_are_there_under_their_names() {
     for line in [
         "# TYPE kinitro_eval_cycles_total counter",
         "kinitro_eval_cycles_total 4",
+        "kinitro_eval_cycles_unscored_total 2",
         "# TYPE kinitro_eval_duration_seconds histogram",
         "kinitro_eval_duration_seconds_bucket{le=\"60\"} 1",
         "kinitro_eval_duration_seconds_bucket{le=\"300.5\"} 3",

@@ -17,7 +17,8 @@ async fn weights_have_every_field_in_order_and_keys_by_number() {
         answer.body,
         concat!(
             r#"{"block":9,"block_number":9,"weights":{"2":0.75,"10":0.25},"created_at":null,"timestamp":null,"#,
-            r#""cycle_id":0,"weights_u16":null,"metadata":null,"scheme":"","hotkeys":{},"burn_uid":null}"#
+            r#""cycle_id":0,"weights_u16":null,"metadata":null,"scheme":"","hotkeys":{},"burn_uid":null,"#,
+            r#""episodes_planned":null,"episodes_played":null,"played_share":null,"min_played_share":null,"not_evaluated":{}}"#
         )
     );
     assert_eq!(answer.header("cache-control"), "no-cache");

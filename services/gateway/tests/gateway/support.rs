@@ -155,6 +155,7 @@ fn figures(_: GetEvaluationMetricsRequest) -> Result<EvaluationMetrics, Status> 
         duration_bounds: vec![60.0, 300.5],
         duration_counts: vec![1, 3],
         duration_sum: 900.25,
+        eval_cycles_unscored_total: 2,
         miners_active: 5,
     })
 }

@@ -7,6 +7,7 @@ use std::{
 
 use anyhow::{Result, bail};
 use indicatif::{ProgressBar, ProgressStyle};
+use kinitro_domain::CycleState;
 use kinitro_proto::scheduling::v1::{Cycle, GetCycleRequest, scheduling_service_client::SchedulingServiceClient};
 use tonic::transport::Channel;
 
@@ -53,7 +54,7 @@ pub async fn cycle_ended(scheduling: &mut SchedulingServiceClient<Channel>, id: 
             eprintln!("  {} of {} episodes: {line}", cycle.tasks_completed, cycle.tasks_total);
         }
         tenth = now;
-        if matches!(cycle.status.as_str(), "completed" | "timed_out" | "cancelled") {
+        if cycle.status.parse::<CycleState>().is_ok_and(CycleState::is_final) {
             bar.finish();
             return Ok(cycle);
         }

@@ -31,7 +31,8 @@ fn status_has_nothing_to_tell() {
     200 application/json no-cache
     {"status":"running","current_block":5,"last_eval_block":null,"next_eval_in_seconds":null,"miners_registered":0,
     "environments_enabled":[],"current_cycle":null,"last_completed_cycle":null,"total_cycles":0,
-    "total_miners_evaluated":0,"environments":[],"is_evaluating":false}
+    "total_miners_evaluated":0,"environments":[],"is_evaluating":false,"last_ended_cycle":null,
+    "warnings":[]}
     "#);
 }
 

@@ -44,7 +44,8 @@ fn a_route_is_unavailable_while_its_service_is_away_and_the_others_go_on() {
         200 application/json no-cache
         {"status":"running","current_block":null,"last_eval_block":null,"next_eval_in_seconds":null,
         "miners_registered":0,"environments_enabled":[],"current_cycle":null,"last_completed_cycle":null,
-        "total_cycles":0,"total_miners_evaluated":0,"environments":[],"is_evaluating":false}
+        "total_cycles":0,"total_miners_evaluated":0,"environments":[],"is_evaluating":false,"last_ended_cycle":null,
+        "warnings":[]}
         "#);
 
         house.stop("scheduling").await;

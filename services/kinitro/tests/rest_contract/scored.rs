@@ -76,7 +76,8 @@ fn weights_are_published() {
     "metadata":{"n_miners_evaluated":3,"n_environments":2,"evaluation_duration_seconds":<seconds>},
     "scheme":"published-1","hotkeys":{"2":"5GKoVmHo6SNP6ESHudCa7mBkf6sj7iwQHi3BiGcmYLdf3kq3","9":"5FviZYPr5oVs9fge1aKcTUdSzbxB72hneySAwWwy3HnnmvYU",
     "10":"5F4gHdZdXNrKb7zaPRKRxkpc7p3DAxGqWN5WwBMa6kmh2Ssi"},
-    "burn_uid":null}
+    "burn_uid":null,"episodes_planned":24,"episodes_played":23,"played_share":0.9583333333333334,
+    "min_played_share":0.9,"not_evaluated":{}}
     "#);
 }
 
@@ -163,7 +164,8 @@ fn scores_are_published() {
     "p_value":1.0,"more_episodes":25},
     {"env_id":"metaworld/drawer-close-v3","episodes":4,"only_ahead":4,"only_behind":0,"difference":1.0,
     "p_value":0.125,"more_episodes":2}]}],"dominance":[{"uid":9,"dominates":[2]},
-    {"uid":10,"dominates":[2]}]}}
+    {"uid":10,"dominates":[2]}]},
+    "no_success":null,"weights_kept":null}
     "#);
 }
 
@@ -182,7 +184,9 @@ fn scores_of_a_cycle_are_found_by_its_id() {
 #[test]
 fn a_cycle_ends_at_the_same_moment_wherever_it_is_shown() {
     let (scores, status) = (get("/v1/scores/latest").json(), get("/v1/status").json());
-    assert_eq!(scores["cycle"], status["last_completed_cycle"]);
+    let mut shown = status["last_completed_cycle"].clone();
+    assert_eq!(shown.as_object_mut().unwrap().remove("unpublished_reason"), Some(serde_json::Value::Null));
+    assert_eq!((&scores["cycle"], &status["last_ended_cycle"]), (&shown, &status["last_completed_cycle"]));
     let miners = get("/v1/miners").json();
     assert_eq!(miners["miners"][2]["last_evaluated"], scores["cycle"]["completed_at"]);
     let weights = get("/v1/weights/latest").json();
@@ -196,9 +200,11 @@ fn status_shows_the_last_cycle() {
     {"status":"running","current_block":12,"last_eval_block":12,"next_eval_in_seconds":null,"miners_registered":12,
     "environments_enabled":["metaworld/push-v3","metaworld/drawer-close-v3"],"current_cycle":null,
     "last_completed_cycle":{"id":1,"block_number":12,"status":"completed","started_at":"<time>",
-    "completed_at":"<time>","n_miners":3,"n_environments":2,"duration_seconds":<seconds>},
+    "completed_at":"<time>","n_miners":3,"n_environments":2,"duration_seconds":<seconds>,"unpublished_reason":null},
     "total_cycles":1,"total_miners_evaluated":3,"environments":["metaworld/push-v3","metaworld/drawer-close-v3"],
-    "is_evaluating":false}
+    "is_evaluating":false,"last_ended_cycle":{"id":1,"block_number":12,"status":"completed","started_at":"<time>",
+    "completed_at":"<time>","n_miners":3,"n_environments":2,"duration_seconds":<seconds>,"unpublished_reason":null},
+    "warnings":[]}
     "#);
 }
 
@@ -209,9 +215,9 @@ fn status_shows_the_running_cycle() {
     {"status":"running","current_block":12,"last_eval_block":null,"next_eval_in_seconds":null,"miners_registered":12,
     "environments_enabled":["metaworld/push-v3","metaworld/drawer-close-v3"],"current_cycle":{"id":1,
     "block_number":12,"status":"running","started_at":"<time>","completed_at":null,"n_miners":3,
-    "n_environments":2,"duration_seconds":<seconds>},
+    "n_environments":2,"duration_seconds":<seconds>,"unpublished_reason":null},
     "last_completed_cycle":null,"total_cycles":1,"total_miners_evaluated":0,"environments":["metaworld/push-v3",
-    "metaworld/drawer-close-v3"],"is_evaluating":true}
+    "metaworld/drawer-close-v3"],"is_evaluating":true,"last_ended_cycle":null,"warnings":[]}
     "#);
 }
 

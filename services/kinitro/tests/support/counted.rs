@@ -12,7 +12,7 @@ pub type Counts = BTreeMap<i32, (i64, i64)>;
 
 /// The cycle when it has ended, however.
 pub async fn ended(backend: &Backend, id: u64) -> Cycle {
-    let ended = |cycle: &Cycle| ["completed", "timed_out", "cancelled"].contains(&cycle.status.as_str());
+    let ended = |cycle: &Cycle| ["completed", "timed_out", "unscored", "cancelled"].contains(&cycle.status.as_str());
     backend.cycle_when(id, "the cycle ends", ended).await
 }
 

@@ -100,7 +100,7 @@ impl Cycles {
             return Ok(());
         }
         match self.score(&cycle, draining).await? {
-            Attempt::Scored => {
+            Attempt::Ended => {
                 *retry = Retry::default();
                 self.closed.notify_one();
             }
@@ -244,7 +244,8 @@ impl Cycles {
         if ours.is_none() {
             return Ok(0);
         }
-        if self.is_scored(cycle).await.map_err(|status| CycleError::ScoringUnavailable(status.to_string()))? {
+        let scores = self.scores_of(cycle).await;
+        if scores.map_err(|status| CycleError::ScoringUnavailable(status.to_string()))?.is_some() {
             return Err(CycleError::Scored(cycle.cycle_id()));
         }
         let cancelled = sqlx::query!(

@@ -25,6 +25,10 @@ impl Cycles {
         self.publish(EventKind::CycleCancelled { cycle_id: cycle.cycle_id() }).await;
     }
 
+    pub(super) async fn publish_unscored(&self, cycle: &CycleRow, reason: String) {
+        self.publish(EventKind::CycleUnscored { cycle_id: cycle.cycle_id(), reason }).await;
+    }
+
     pub(super) async fn publish_scored(&self, cycle: &CycleRow) {
         self.publish(EventKind::WeightsPublished { cycle_id: cycle.cycle_id(), block_number: block(cycle) }).await;
     }

@@ -1,4 +1,5 @@
-//! A cycle as a whole: running → scoring → completed or timed out; or running or scoring → cancelled.
+//! A cycle as a whole: running → scoring → completed or timed out, or unscored when too little was played; or running or scoring →
+//! cancelled.
 //!
 //! Each transition is one guarded statement in Postgres, so it happens once however many replicas try. Between transitions
 //! everything that is still to be done can be read from the rows, so whoever looks next goes on, after a restart too.
@@ -9,9 +10,11 @@ mod evidence;
 mod lost;
 mod rates;
 mod score;
+mod scoring;
 mod start;
 mod tally;
 mod timer;
+mod unscored;
 
 use std::{sync::atomic::AtomicI64, time::Duration};
 
@@ -21,6 +24,7 @@ use sqlx::PgPool;
 use tokio::sync::Notify;
 use tonic::transport::Channel;
 
+pub use scoring::secret;
 pub use start::{Plan, Trigger};
 
 use crate::{config::Config, error::CycleError, miners::Ingestion, tasks::Tasks};

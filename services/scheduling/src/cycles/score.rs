@@ -8,35 +8,21 @@
 use std::time::Duration;
 
 use kinitro_domain::{Cause, CycleState, Verdict};
-use kinitro_proto::scoring::v1::{
-    Cycle, GetScoresRequest, MinerIdentity, ScoreCycleRequest, Tally, scoring_service_client::ScoringServiceClient,
-};
-use sqlx::{PgConnection, Postgres, Transaction};
+use sqlx::{Postgres, Transaction};
 use tokio_util::sync::CancellationToken;
-use tonic::{Code, Request, Status};
+use tonic::{Code, Status};
 use tracing::Instrument as _;
 
-use super::{Cycles, rates, tally::Tallied};
-use crate::{
-    database::{CycleRow, unsigned, unsigned32},
-    error::CycleError,
-    server::SCORING_LIMIT,
-    views::timestamp,
-};
+use super::{Cycles, rates, scoring::score_request, tally::Tallied, unscored};
+use crate::{database::CycleRow, error::CycleError};
 
 /// The pause after an answer that will not change by itself.
 const AFTER_REFUSAL: Duration = Duration::from_secs(60);
-/// The answer repeats the tallies as details: the largest cycle stays below this.
-const MAX_ANSWER_BYTES: usize = 64 << 20;
-
-/// How long an operator waits for scoring to say whether it has a cycle.
-const QUESTION_LIMIT: Duration = Duration::from_secs(10);
-
 /// What came of one try.
 #[derive(Debug)]
 pub enum Attempt {
-    /// Scored, and the cycle ended.
-    Scored,
+    /// The cycle ended: scored, or unscored because too little was played.
+    Ended,
     /// Another replica scores it, or has.
     Elsewhere,
     /// The drain began; whoever runs next goes on.
@@ -66,63 +52,59 @@ impl Cycles {
         }
         // Whoever closed the cycle may not have come so far.
         self.give_up_open_tasks(cycle).await?;
-        let end = if self.has_gap(&mut *lock, cycle).await? { CycleState::TimedOut } else { CycleState::Completed };
+        let gap = self.has_gap(&mut *lock, cycle).await?;
         let (tallies, held) = self.tallied(&mut lock, cycle).await?;
+        let end = if gap { CycleState::TimedOut } else { CycleState::Completed };
+        let too_little = unscored::judge(cycle, &tallies).err();
         let request = score_request(&mut lock, cycle, end, &tallies).await?;
-
+        let asked = async {
+            if too_little.is_some() {
+                // An earlier version had it scored all the same, and its answer may have been lost: then its weights stand.
+                return self.scores_of(cycle).await;
+            }
+            self.announce(cycle).await?;
+            self.call_scoring(request).await.map(Some)
+        };
         let answer = tokio::select! {
-            answer = self.call_scoring(request) => answer,
+            answer = asked => answer,
             () = draining.cancelled() => return Ok(Attempt::Drained),
         };
-        if let Err(status) = answer {
-            return Ok(refused(&status));
+        match (answer, too_little) {
+            (Err(status), _) => return Ok(refused(&status)),
+            (Ok(None), Some(too_little)) => self.end_unscored(lock, cycle, gap, &too_little).await?,
+            (Ok(scores), _) => {
+                let kept = scores.and_then(|scores| scores.weights_kept);
+                sqlx::query!(
+                    "UPDATE scheduling.lost_attempts SET held = true WHERE cycle_id = $1 AND task_id = ANY($2)",
+                    cycle.id,
+                    &held
+                )
+                .execute(&mut *lock)
+                .await?;
+                self.finish(lock, cycle, end, &tallies, kept).await?;
+            }
         }
-        sqlx::query!(
-            "UPDATE scheduling.lost_attempts SET held = true WHERE cycle_id = $1 AND task_id = ANY($2)",
-            cycle.id,
-            &held
-        )
-        .execute(&mut *lock)
-        .await?;
-        self.finish(lock, cycle, end, &tallies).await?;
-        Ok(Attempt::Scored)
+        Ok(Attempt::Ended)
     }
 
-    async fn call_scoring(&self, request: ScoreCycleRequest) -> Result<(), Status> {
-        let mut client = ScoringServiceClient::with_interceptor(self.scoring.clone(), kinitro_chassis::propagate)
-            .max_decoding_message_size(MAX_ANSWER_BYTES);
-        // Said to scoring too: it gives up before Postgres ends the lock of a process that stands still, and somebody else may cancel.
-        let mut request = Request::new(request);
-        request.set_timeout(SCORING_LIMIT);
-        client.score_cycle(request).await.map(|_| ())
-    }
-
-    /// Whether scoring has the cycle, whatever became of its answer.
-    pub(super) async fn is_scored(&self, cycle: &CycleRow) -> Result<bool, Status> {
-        let mut client = ScoringServiceClient::with_interceptor(self.scoring.clone(), kinitro_chassis::propagate)
-            .max_decoding_message_size(MAX_ANSWER_BYTES);
-        let mut request = Request::new(GetScoresRequest { cycle_id: Some(unsigned(cycle.id)) });
-        request.set_timeout(QUESTION_LIMIT);
-        match client.get_scores(request).await {
-            Ok(_) => Ok(true),
-            Err(status) if status.code() == Code::NotFound => Ok(false),
-            Err(status) => Err(status),
-        }
-    }
-
-    /// scoring → completed or timed out, with the totals over all cycles in the same transaction.
+    /// scoring → completed or timed out, with the totals over all cycles in the same transaction; and why scoring kept the weights of
+    /// before, if it did.
     async fn finish(
         &self,
         mut lock: Transaction<'_, Postgres>,
         cycle: &CycleRow,
         end: CycleState,
         tallies: &[Tallied],
+        kept: Option<String>,
     ) -> Result<(), CycleError> {
         sqlx::query!(
-            "UPDATE scheduling.cycles SET state = $2, timed_out = $3, completed_at = clock_timestamp() WHERE id = $1",
+            "UPDATE scheduling.cycles
+                SET state = $2, timed_out = $3, completed_at = clock_timestamp(), unpublished_reason = $4
+              WHERE id = $1",
             cycle.id,
             end.as_str(),
-            end == CycleState::TimedOut
+            end == CycleState::TimedOut,
+            kept.as_deref()
         )
         .execute(&mut *lock)
         .await?;
@@ -169,7 +151,13 @@ impl Cycles {
         lock.commit().await?;
         tracing::info!(status = end.as_str(), seconds = cycle.seconds_until(cycle.closed_us), "cycle scored");
         metrics::counter!("kinitro_cycles_scored_total", "status" => end.as_str()).increment(1);
-        self.publish_scored(cycle).await;
+        match kept {
+            None => self.publish_scored(cycle).await,
+            Some(reason) => {
+                tracing::warn!(reason, "the cycle publishes no weights: those of before stand");
+                metrics::counter!("kinitro_cycles_without_weights_total").increment(1);
+            }
+        }
         Ok(())
     }
 }
@@ -187,8 +175,8 @@ fn refused(status: &Status) -> Attempt {
         tracing::error!(
             message,
             retry_seconds,
-            "scoring has this cycle with other tallies, and its weights stand; no cycle starts until the two agree: find out which of the \
-             databases is not the one that scored it, e.g. because it was restored from a backup"
+            "scoring knows another cycle of this id, or has scored it with other tallies; no cycle starts until the two agree: find out \
+             which of the databases is not the one that it was, e.g. because it was restored from a backup"
         );
         Attempt::Failed { pause: Some(AFTER_REFUSAL) }
     } else if permanent {
@@ -203,48 +191,4 @@ fn refused(status: &Status) -> Attempt {
         tracing::warn!(?code, message, "scoring was not reached; the cycle waits for it");
         Attempt::Failed { pause: None }
     }
-}
-
-async fn score_request(
-    connection: &mut PgConnection,
-    cycle: &CycleRow,
-    end: CycleState,
-    tallies: &[Tallied],
-) -> Result<ScoreCycleRequest, sqlx::Error> {
-    let miners: Vec<MinerIdentity> = sqlx::query!(
-        "SELECT uid, hotkey, first_commit_block FROM scheduling.cycle_miners WHERE cycle_id = $1 ORDER BY uid",
-        cycle.id
-    )
-    .fetch_all(connection)
-    .await?
-    .into_iter()
-    .map(|row| MinerIdentity {
-        uid: unsigned32(i64::from(row.uid)),
-        hotkey: row.hotkey,
-        first_commit_block: unsigned(row.first_commit_block),
-    })
-    .collect();
-    Ok(ScoreCycleRequest {
-        cycle: Some(Cycle {
-            id: unsigned(cycle.id),
-            block_number: unsigned(cycle.block_number),
-            status: end.as_str().to_owned(),
-            started_at: Some(timestamp(cycle.started_us)),
-            completed_at: cycle.closed_us.map(timestamp),
-            n_miners: unsigned32(miners.len() as i64),
-            n_environments: unsigned32(cycle.env_ids.len() as i64),
-            duration_seconds: cycle.seconds_until(cycle.closed_us),
-        }),
-        miners,
-        env_ids: cycle.env_ids.clone(),
-        tallies: tallies
-            .iter()
-            .map(|tally| Tally {
-                uid: tally.uid,
-                env_id: tally.env_id.clone(),
-                outcomes: tally.outcomes.to_string(),
-                mean_reward: tally.mean_reward,
-            })
-            .collect(),
-    })
 }

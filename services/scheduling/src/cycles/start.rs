@@ -129,6 +129,7 @@ impl Cycles {
         }
         let cycle = find_cycle(&self.pool, Which::Id(id)).await?.ok_or(CycleError::NotFound)?;
         self.publish_started(&cycle, &plan.environments).await;
+        self.announce_start(&cycle).await;
         Ok(cycle)
     }
 
@@ -157,9 +158,10 @@ impl Cycles {
         // of `guard` lets one replica at a time come here.
         let inserted = sqlx::query_scalar!(
             "INSERT INTO scheduling.cycles
-                 (id, block_number, state, secret, episodes_per_env, env_ids, tasks_total, traceparent, started_at, deadline)
+                 (id, block_number, state, secret, episodes_per_env, env_ids, tasks_total, traceparent, started_at, deadline,
+                  min_played_share, min_miner_share)
              VALUES ((SELECT coalesce(max(id), 0) + 1 FROM scheduling.cycles),
-                     $1, 'running', $2, $3, $4, $5, $6, clock_timestamp(), clock_timestamp() + make_interval(secs => $7))
+                     $1, 'running', $2, $3, $4, $5, $6, clock_timestamp(), clock_timestamp() + make_interval(secs => $7), $8, $9)
              RETURNING id",
             block,
             &secret.as_bytes()[..],
@@ -168,6 +170,8 @@ impl Cycles {
             tasks_total,
             kinitro_chassis::current_traceparent().unwrap_or_default(),
             self.config.cycle_timeout_seconds as f64,
+            self.config.min_played_share,
+            self.config.min_miner_share,
         )
         .fetch_one(&mut **transaction)
         .await;

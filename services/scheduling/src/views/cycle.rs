@@ -1,9 +1,9 @@
-use kinitro_domain::{CycleId, CycleSecret};
+use kinitro_domain::CycleId;
 use kinitro_proto::scheduling::v1::Cycle;
 
 use super::{completed_us, timestamp};
 use crate::{
-    cycles::Cycles,
+    cycles::{Cycles, secret},
     database::{CycleRow, Which, find_cycle, unsigned, unsigned32},
     error::CycleError,
 };
@@ -18,9 +18,7 @@ impl Cycles {
     /// A cycle on the wire. Its secret is left out until nobody can use it any more.
     pub async fn describe(&self, cycle: &CycleRow) -> Result<Cycle, CycleError> {
         let progress = self.tasks.progress(cycle.cycle_id()).await?;
-        let secret = <[u8; 32]>::try_from(cycle.secret.as_slice())
-            .map(CycleSecret::from_bytes)
-            .map_err(|_| CycleError::Corrupt(format!("the secret of cycle {} has not 32 bytes", cycle.id)))?;
+        let secret = secret(cycle)?;
         let seconds_until = |then: Option<i64>| then.map_or(0.0, |then| cycle.seconds_until(Some(then)));
         Ok(Cycle {
             id: unsigned(cycle.id),
@@ -47,6 +45,7 @@ impl Cycles {
             creating_seconds: seconds_until(cycle.created_us),
             evaluating_seconds: seconds_until(self.last_result_us(cycle).await?),
             scoring_seconds: seconds_until(cycle.completed_us),
+            unpublished_reason: cycle.unpublished_reason.clone(),
         })
     }
 

@@ -15,10 +15,12 @@ impl Cycles {
         let mut snapshot = self.pool.begin().await?;
         sqlx::query!("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY").execute(&mut *snapshot).await?;
         let totals = sqlx::query!(
-            r#"SELECT count(*) AS "cycles!",
-                      coalesce(sum(extract(epoch FROM closed_at - started_at)::float8), 0) AS "seconds!"
+            r#"SELECT count(*) FILTER (WHERE state <> 'unscored') AS "cycles!",
+                      count(*) FILTER (WHERE state = 'unscored') AS "unscored!",
+                      coalesce(sum(extract(epoch FROM closed_at - started_at)::float8) FILTER (WHERE state <> 'unscored'), 0)
+                          AS "seconds!"
                  FROM scheduling.cycles
-                WHERE state IN ('completed', 'timed_out')"#
+                WHERE state IN ('completed', 'timed_out', 'unscored')"#
         )
         .fetch_one(&mut *snapshot)
         .await?;
@@ -46,6 +48,7 @@ impl Cycles {
             duration_counts: duration_counts.into_iter().map(unsigned).collect(),
             duration_sum: totals.seconds,
             miners_active: self.miner_counts(newest.as_ref()).await.active,
+            eval_cycles_unscored_total: unsigned(totals.unscored),
         })
     }
 }

@@ -36,6 +36,7 @@ fn summary(cycle: &CycleRow) -> CycleSummary {
         n_miners: unsigned32(cycle.n_miners),
         n_environments: unsigned32(cycle.env_ids.len() as i64),
         duration_seconds: Some(cycle.seconds_until(cycle.closed_us)),
+        unpublished_reason: cycle.unpublished_reason.clone(),
     }
 }
 

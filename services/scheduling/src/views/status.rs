@@ -13,6 +13,7 @@ impl Cycles {
     pub async fn status(&self) -> Result<Status, CycleError> {
         let newest = find_cycle(&self.pool, Which::Newest).await?;
         let last = find_cycle(&self.pool, Which::NewestScored).await?;
+        let ended = find_cycle(&self.pool, Which::NewestEnded).await?;
         let totals = sqlx::query!(
             r#"SELECT (SELECT count(*) FROM scheduling.cycles) AS "cycles!",
                       (SELECT count(*) FROM scheduling.evaluated_miners) AS "miners!""#
@@ -37,7 +38,19 @@ impl Cycles {
             total_cycles: unsigned32(totals.cycles),
             total_miners_evaluated: unsigned32(totals.miners),
             environments,
+            last_ended_cycle: ended.as_ref().map(summary),
+            warnings: ended.as_ref().and_then(warning).into_iter().collect(),
         })
+    }
+
+    /// What does not go on as it should although everything serves.
+    pub async fn warnings(&self) -> Result<Vec<String>, CycleError> {
+        let ended = find_cycle(&self.pool, Which::NewestEnded).await?;
+        let unserved = self.tasks.unserved().await.map(|unserved| unserved.warning()).unwrap_or_else(|error| {
+            tracing::debug!(%error, "whether executors come for the work cannot be told");
+            None
+        });
+        Ok(ended.as_ref().and_then(warning).into_iter().chain(unserved).collect())
     }
 
     /// Absent when cycles start on demand only.
@@ -57,4 +70,11 @@ impl Cycles {
         let of_cycle = newest.map_or(0, |cycle| unsigned32(cycle.n_miners));
         self.ingestion.counts().await.unwrap_or(MinerCounts { registered: of_cycle, active: of_cycle })
     }
+}
+
+/// What an operator has to know of the cycle that ended last.
+fn warning(ended: &CycleRow) -> Option<String> {
+    let reason = ended.unpublished_reason.as_ref()?;
+    let (id, state) = (ended.id, &ended.state);
+    Some(format!("scheduling: cycle {id} ended {state} without weights, so those of before stand: {reason}"))
 }

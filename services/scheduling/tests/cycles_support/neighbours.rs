@@ -18,7 +18,8 @@ use kinitro_proto::{
         ingestion_service_server::{IngestionService, IngestionServiceServer},
     },
     scoring::v1::{
-        GetScoresRequest, GetWeightsRequest, ScoreCycleRequest, ScoreCycleResponse, Scores, Weights,
+        AnnounceCycleRequest, AnnounceCycleResponse, GetScoresRequest, GetWeightsRequest, ScoreCycleRequest,
+        ScoreCycleResponse, Scores, Weights,
         scoring_service_server::{ScoringService, ScoringServiceServer},
     },
 };
@@ -63,6 +64,10 @@ pub struct Script {
     pub scored_all: AtomicBool,
     /// While it is true, scoring holds its answers back.
     pub hold: watch::Sender<bool>,
+    /// Why scoring keeps the weights of before.
+    pub kept: Mutex<Option<String>>,
+    /// Every cycle that scoring heard of.
+    pub announced: Mutex<Vec<AnnounceCycleRequest>>,
     /// Every request that scoring got, the refused ones too.
     pub scored: Mutex<Vec<ScoreCycleRequest>>,
 }
@@ -106,12 +111,23 @@ struct Scoring(Arc<Script>);
 
 #[tonic::async_trait]
 impl ScoringService for Scoring {
+    async fn announce_cycle(
+        &self,
+        request: Request<AnnounceCycleRequest>,
+    ) -> Result<Response<AnnounceCycleResponse>, Status> {
+        self.0.announced.lock().unwrap().push(request.into_inner());
+        Ok(Response::new(AnnounceCycleResponse {}))
+    }
+
     async fn score_cycle(&self, request: Request<ScoreCycleRequest>) -> Result<Response<ScoreCycleResponse>, Status> {
         self.0.scored.lock().unwrap().push(request.into_inner());
         self.0.hold.subscribe().wait_for(|held| !held).await.unwrap();
         match self.0.refusal.lock().unwrap().clone() {
             Some(refusal) => Err(refusal),
-            None => Ok(Response::new(ScoreCycleResponse::default())),
+            None => {
+                let scores = Scores { weights_kept: self.0.kept.lock().unwrap().clone(), ..Scores::default() };
+                Ok(Response::new(ScoreCycleResponse { scores: Some(scores), weights: None }))
+            }
         }
     }
 

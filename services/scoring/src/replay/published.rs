@@ -1,16 +1,15 @@
 //! What was published of a cycle, as it is stored and as it comes out again, for a comparison to the bit.
 
-use kinitro_pareto::Scores;
 use sqlx::PgConnection;
 
 use super::Difference;
-use crate::{Error, input::Input};
+use crate::{Error, input::Input, publish::Publication};
 
 /// Each list in the order of the tables' keys. Doubles are their bits.
 pub(super) struct Published {
     pub points: Vec<(i32, Points)>,
-    /// With the weight as the chain takes it.
-    weights: Vec<(i32, (u64, i32))>,
+    /// With the weight as the chain takes it, and in how many cycles in a row the miner was not evaluated.
+    weights: Vec<(i32, (u64, i32, Option<i32>))>,
     /// By miner and position of the environment.
     results: Vec<((i32, i32), Results)>,
 }
@@ -38,8 +37,10 @@ impl Published {
                FROM scoring.scores WHERE cycle_id = $1 ORDER BY uid"#,
             cycle_id
         );
-        let weights =
-            sqlx::query!("SELECT uid, weight, scaled FROM scoring.weights WHERE cycle_id = $1 ORDER BY uid", cycle_id);
+        let weights = sqlx::query!(
+            "SELECT uid, weight, scaled, not_evaluated FROM scoring.weights WHERE cycle_id = $1 ORDER BY uid",
+            cycle_id
+        );
         let results = sqlx::query!(
             "SELECT uid, position, success_rate, mean_reward, episodes_completed, episodes_failed
              FROM scoring.details WHERE cycle_id = $1 ORDER BY uid, position",
@@ -61,16 +62,16 @@ impl Published {
         });
         Ok(Self {
             points: points.collect(),
-            weights: weights.map(|row| (row.uid, (row.weight.to_bits(), row.scaled))).collect(),
+            weights: weights.map(|row| (row.uid, (row.weight.to_bits(), row.scaled, row.not_evaluated))).collect(),
             results: results.collect(),
         })
     }
 
-    pub fn recomputed(input: &Input, scores: &Scores) -> Self {
-        let tallies = &input.tallies;
+    pub fn recomputed(input: &Input, publication: &Publication) -> Self {
+        let (tallies, scores) = (&input.tallies, &publication.scores);
+        let cycles = |uid| publication.not_evaluated.get(&uid).map(|cycles| number(*cycles));
         let scaled = scores.weights_u16();
         let scaled = |uid| scaled.iter().find(|(its, _)| *its == uid).map_or(0, |(_, value)| i32::from(*value));
-        let number = |count| i32::try_from(count).unwrap_or(i32::MAX);
         let points = scores.miners.iter().map(|miner| {
             let points = Points {
                 points: miner.points.to_string(),
@@ -94,7 +95,8 @@ impl Published {
         Self {
             points: points.collect(),
             weights: (scores.weights().into_iter())
-                .map(|(uid, weight)| (i32::from(uid.0), (weight.to_bits(), scaled(uid))))
+                .filter(|_| publication.kept.is_none())
+                .map(|(uid, weight)| (i32::from(uid.0), (weight.to_bits(), scaled(uid), cycles(uid))))
                 .collect(),
             results: results.collect(),
         }
@@ -110,7 +112,10 @@ impl Published {
             first(&self.points, &recomputed.points, |uid| format!("the points of miner {uid}"), show)
         };
         let weights = || {
-            let show = |(weight, scaled): &(u64, i32)| format!("{}, {scaled} on the chain", double(*weight));
+            let show = |(weight, scaled, cycles): &(u64, i32, Option<i32>)| {
+                let evaluated = cycles.map_or(String::new(), |cycles| format!(", not evaluated in {cycles} cycles"));
+                format!("{}, {scaled} on the chain{evaluated}", double(*weight))
+            };
             first(&self.weights, &recomputed.weights, |uid| format!("the weight of uid {uid}"), show)
         };
         let results = || {
@@ -123,6 +128,10 @@ impl Published {
         };
         points().or_else(weights).or_else(results)
     }
+}
+
+fn number(count: u32) -> i32 {
+    i32::try_from(count).unwrap_or(i32::MAX)
 }
 
 /// A double with all its digits and its bits.

@@ -4,9 +4,10 @@
 use std::time::Duration;
 
 use kinitro_chassis::{ErrorInfo, MAX_MESSAGE_BYTES, Supervisor, connect_lazy, propagate};
+use kinitro_domain::CycleSecret;
 use kinitro_proto::scoring::v1::{
-    Cycle, GetScoresRequest, GetWeightsRequest, MinerIdentity, ScoreCycleRequest, ScoreCycleResponse, Scores, Tally,
-    Weights, scoring_service_client::ScoringServiceClient,
+    AnnounceCycleRequest, Cycle, Evidence, GetScoresRequest, GetWeightsRequest, MinerIdentity, ScoreCycleRequest,
+    ScoreCycleResponse, Scores, Tally, Weights, scoring_service_client::ScoringServiceClient,
 };
 use kinitro_scoring::Config;
 use kinitro_stores::testing;
@@ -16,8 +17,14 @@ use tonic::{Code, Request, Status, service::interceptor::InterceptedService, tra
 
 type Propagate = fn(Request<()>) -> Result<Request<()>, Status>;
 
-pub const HOTKEYS: [&str; 2] =
-    ["5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY", "5FHneW46xGXgs5mUiveU4sbTyGBzmstUspZC92UhjJM694ty"];
+pub const HOTKEYS: [&str; 4] = [
+    "5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY",
+    "5FHneW46xGXgs5mUiveU4sbTyGBzmstUspZC92UhjJM694ty",
+    "5FLSigC9HGRKVhB9FiEo4Y3koPsNmBmLJbpXg2mp1hXcS59Y",
+    "5DAAnrj7VHTznn2AWBemMuyBwZWs6FNFjdyVXUeYum3PTXFy",
+];
+/// Of every cycle here.
+pub const SECRET: [u8; 32] = [7; 32];
 
 /// One running service.
 pub struct Service {
@@ -36,8 +43,14 @@ impl Service {
         Self { supervisor, client }
     }
 
+    /// As scheduling does it: the cycle is announced first.
     pub async fn score(&self, request: &ScoreCycleRequest) -> Result<ScoreCycleResponse, Status> {
+        self.announce(&announcement(request)).await?;
         Ok(self.client.clone().score_cycle(request.clone()).await?.into_inner())
+    }
+
+    pub async fn announce(&self, announcement: &AnnounceCycleRequest) -> Result<(), Status> {
+        self.client.clone().announce_cycle(announcement.clone()).await.map(drop)
     }
 
     pub async fn weights(&self, block: Option<u64>) -> Result<Weights, Status> {
@@ -52,6 +65,21 @@ impl Service {
         self.supervisor.shutdown();
         self.supervisor.join(Duration::from_secs(10)).await.unwrap();
     }
+}
+
+pub fn announcement(request: &ScoreCycleRequest) -> AnnounceCycleRequest {
+    let cycle = request.cycle.as_ref().unwrap();
+    let secret_hash = CycleSecret::from_bytes(SECRET).hash();
+    AnnounceCycleRequest { cycle_id: cycle.id, block_number: cycle.block_number, secret_hash }
+}
+
+/// What is required by default.
+pub fn evidence() -> Option<Evidence> {
+    Some(Evidence { min_played_share: 0.9, min_miner_share: 0.5 })
+}
+
+pub fn secret() -> String {
+    SECRET.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 pub async fn fresh() -> Config {
@@ -91,6 +119,8 @@ pub fn request(cycle_id: u64, block_number: u64) -> ScoreCycleRequest {
         ],
         tallies: tally(42, [44, 44, 44, 0]).chain(tally(7, [0, 0, 0, 0])).collect(),
         env_ids,
+        evidence: evidence(),
+        secret: secret(),
     }
 }
 

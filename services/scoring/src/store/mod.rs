@@ -2,15 +2,21 @@
 //! that wrote them, so that every answer about a cycle is the same. Times are microseconds since 1970 in queries;
 //! doubles are `double precision` both ways and keep their bits.
 
+mod write;
+
 use kinitro_database::Database;
-use kinitro_domain::MinerUid;
-use kinitro_pareto::{Scheme, Scores, wilson};
+use kinitro_pareto::wilson;
 use kinitro_proto::scoring::v1 as proto;
 use prost::Message as _;
 use prost_types::{Struct, Timestamp, Value, value::Kind};
 use sqlx::PgPool;
 
-use crate::input::Input;
+use crate::{
+    announced::{self, Announcement, NotIssued},
+    input::Input,
+    previous,
+    publish::Previous,
+};
 
 /// Why a query did not succeed.
 #[derive(Debug, thiserror::Error)]
@@ -63,10 +69,10 @@ impl Store {
 
     /// Whether the tables can be read.
     pub async fn probe(&self, database: &Database) -> Result<(), String> {
-        let found = sqlx::query_scalar!(r#"SELECT to_regclass('scoring.cycles') IS NOT NULL AS "found!""#);
+        let found = sqlx::query_scalar!(r#"SELECT to_regclass('scoring.announced_cycles') IS NOT NULL AS "found!""#);
         match found.fetch_one(&self.pool).await {
             Ok(true) => Ok(()),
-            Ok(false) => Err("the schema `scoring` is missing: run `kinitro db init`".to_owned()),
+            Ok(false) => Err("the schema `scoring` is missing or not up to date: run `kinitro db init`".to_owned()),
             Err(error) => Err(database.explain(&error)),
         }
     }
@@ -78,116 +84,30 @@ impl Store {
         Ok(stored.fetch_optional(&self.pool).await?)
     }
 
-    /// Stores a scored cycle, unless it is stored already: then nothing changes and the answer is false. Of two calls
-    /// at once one waits for the other to commit.
-    pub async fn insert(
-        &self,
-        input: &Input,
-        scheme: &Scheme,
-        scores: &Scores,
-        statistics: &proto::Statistics,
-    ) -> Result<bool, StoreError> {
-        let cycle = &input.cycle;
-        let cycle_id = key(cycle.id);
-        let mut transaction = self.pool.begin().await?;
-        let inserted = sqlx::query!(
-            "INSERT INTO scoring.cycles (cycle_id, block_number, status, started_at, completed_at, n_miners,
-                 n_environments, duration_seconds, env_ids, scheme, scheme_parameters, request, request_sha256, burn_uid,
-                 statistics)
-             VALUES ($1, $2, $3, 'epoch'::timestamptz + $4::bigint * interval '1 microsecond',
-                 'epoch'::timestamptz + $5::bigint * interval '1 microsecond', $6, $7, $8, $9, $10, $11::text::json, $12, $13, $14,
-                 $15)
-             ON CONFLICT (cycle_id) DO NOTHING",
-            cycle_id,
-            key(cycle.block_number),
-            cycle.status,
-            cycle.started_at.as_ref().map(micros),
-            cycle.completed_at.as_ref().map(micros),
-            i64::from(cycle.n_miners),
-            i64::from(cycle.n_environments),
-            cycle.duration_seconds,
-            &input.request.env_ids,
-            scheme.name(),
-            serde_json::to_string(scheme)?,
-            input.request.encode_to_vec(),
-            &input.fingerprint[..],
-            scores.burn.map(|burn_uid| i32::from(burn_uid.0)),
-            statistics.encode_to_vec(),
-        )
-        .execute(&mut *transaction)
-        .await?;
-        if inserted.rows_affected() == 0 {
-            return Ok(false);
-        }
-
-        // Request, tallies and scores all have the miners ascending by uid.
-        let uids: Vec<i32> = scores.miners.iter().map(|miner| i32::from(miner.uid.0)).collect();
-        let miners = &input.request.miners;
-        let frontier: Vec<bool> =
-            scores.miners.iter().map(|miner| scores.pareto_frontier.binary_search(&miner.uid).is_ok()).collect();
-        sqlx::query!(
-            "INSERT INTO scoring.scores
-                 (cycle_id, uid, hotkey, first_commit_block, points, on_frontier, points_standard_error)
-             SELECT $1, uid, hotkey, first_commit_block, points::numeric, on_frontier, points_standard_error
-             FROM UNNEST($2::integer[], $3::text[], $4::bigint[], $5::text[], $6::boolean[], $7::double precision[])
-                 AS new (uid, hotkey, first_commit_block, points, on_frontier, points_standard_error)",
-            cycle_id,
-            &uids,
-            &miners.iter().map(|miner| miner.hotkey.clone()).collect::<Vec<_>>(),
-            &miners.iter().map(|miner| key(miner.first_commit_block)).collect::<Vec<_>>(),
-            &scores.miners.iter().map(|miner| miner.points.to_string()).collect::<Vec<_>>(),
-            &frontier,
-            &scores.miners.iter().map(|miner| miner.standard_error).collect::<Vec<_>>() as &[Option<f64>],
-        )
-        .execute(&mut *transaction)
-        .await?;
-
-        // A burn uid is among them that is no miner's.
-        let (paid, weights): (Vec<MinerUid>, Vec<f64>) = scores.weights().into_iter().unzip();
-        let scaled = scores.weights_u16();
-        let scaled = |uid| scaled.binary_search_by_key(&uid, |(uid, _)| *uid).map_or(0, |found| scaled[found].1);
-        sqlx::query!(
-            "INSERT INTO scoring.weights (cycle_id, uid, weight, scaled)
-             SELECT $1, uid, weight, scaled
-             FROM UNNEST($2::integer[], $3::double precision[], $4::integer[]) AS new (uid, weight, scaled)",
-            cycle_id,
-            &paid.iter().map(|uid| i32::from(uid.0)).collect::<Vec<_>>(),
-            &weights,
-            &paid.iter().map(|uid| i32::from(scaled(*uid))).collect::<Vec<_>>(),
-        )
-        .execute(&mut *transaction)
-        .await?;
-
-        let details = Details::of(input);
-        sqlx::query!(
-            "INSERT INTO scoring.details
-                 (cycle_id, uid, position, env_id, success_rate, mean_reward, episodes_completed, episodes_failed)
-             SELECT $1, uid, position, ($8::text[])[position + 1], success_rate, mean_reward, completed, failed
-             FROM UNNEST($2::integer[], $3::integer[], $4::double precision[], $5::double precision[], $6::integer[],
-                 $7::integer[]) AS new (uid, position, success_rate, mean_reward, completed, failed)",
-            cycle_id,
-            &details.uids,
-            &details.positions,
-            &details.success_rates,
-            &details.mean_rewards,
-            &details.completed,
-            &details.failed,
-            &input.request.env_ids,
-        )
-        .execute(&mut *transaction)
-        .await?;
-        transaction.commit().await?;
-        Ok(true)
+    /// Notes an announcement; false when its id belongs to another cycle.
+    pub async fn announce(&self, announcement: &Announcement) -> Result<bool, StoreError> {
+        announced::announce(&self.pool, announcement).await
     }
 
-    /// The weights computed at a block, by the newest cycle if there were several; without a block, those of the newest
-    /// cycle.
+    /// Whether a cycle is one that was announced.
+    pub async fn issued(&self, input: &Input) -> Result<Result<(), NotIssued>, StoreError> {
+        announced::check(&self.pool, input).await
+    }
+
+    /// The weights that stand before an announced cycle is scored.
+    pub async fn previous(&self, cycle_id: u64) -> Result<Option<Previous>, StoreError> {
+        previous::before(&self.pool, cycle_id).await
+    }
+
+    /// The weights published at a block, by the newest cycle if there were several; without a block, those of the newest cycle that
+    /// published any. The newest is the one that was announced last.
     pub async fn weights(&self, block: Option<u64>) -> Result<Option<proto::Weights>, StoreError> {
         // A block above 2^63 - 1 cannot be stored, so it is not found.
         let block = block.map(|block| i64::try_from(block).unwrap_or(-1));
         let newest = sqlx::query_scalar!(
-            "SELECT cycle_id FROM scoring.cycles WHERE $1::bigint IS NULL OR block_number = $1
-             ORDER BY cycle_id DESC LIMIT 1",
+            "SELECT cycle_id FROM scoring.cycles LEFT JOIN scoring.announced_cycles USING (cycle_id)
+             WHERE ($1::bigint IS NULL OR cycles.block_number = $1) AND weights_kept IS NULL
+             ORDER BY number DESC NULLS LAST, cycle_id DESC LIMIT 1",
             block
         );
         match newest.fetch_optional(&self.pool).await? {
@@ -196,11 +116,13 @@ impl Store {
         }
     }
 
-    /// The weights of a cycle.
+    /// The weights of a cycle, unless it kept those of before.
     pub async fn weights_of_cycle(&self, cycle_id: u64) -> Result<Option<proto::Weights>, StoreError> {
-        let Some(cycle) = self.cycle(Some(cycle_id)).await? else { return Ok(None) };
+        let Some(cycle) = self.cycle(Some(cycle_id)).await?.filter(|cycle| cycle.weights_kept.is_none()) else {
+            return Ok(None);
+        };
         let rows = sqlx::query!(
-            "SELECT uid, weight, scaled FROM scoring.weights WHERE cycle_id = $1 ORDER BY uid",
+            "SELECT uid, weight, scaled, not_evaluated FROM scoring.weights WHERE cycle_id = $1 ORDER BY uid",
             key(cycle_id)
         )
         .fetch_all(&self.pool)
@@ -228,6 +150,15 @@ impl Store {
             scheme: cycle.scheme,
             hotkeys,
             burn_uid: cycle.burn_uid,
+            episodes_planned: Some(cycle.planned),
+            episodes_played: Some(cycle.played),
+            played_share: Some(if cycle.planned == 0 {
+                0.0
+            } else {
+                f64::from(cycle.played) / f64::from(cycle.planned)
+            }),
+            min_played_share: cycle.min_played_share,
+            not_evaluated: rows.iter().filter_map(|row| Some((small(row.uid), small(row.not_evaluated?)))).collect(),
         }))
     }
 
@@ -263,6 +194,8 @@ impl Store {
                 .collect(),
             burn_uid: cycle.burn_uid,
             statistics: self.statistics(cycle_id).await?,
+            no_success: cycle.no_success,
+            weights_kept: cycle.weights_kept,
             points: miners.into_iter().map(|row| (small(row.uid), row.points)).collect(),
             ..proto::Scores::default()
         };
@@ -295,17 +228,24 @@ impl Store {
         Ok(stored.map(|encoded| proto::Statistics::decode(encoded.as_slice())).transpose()?)
     }
 
-    /// A cycle, or the newest one.
+    /// A cycle, or the newest one: the one that was announced last.
     async fn cycle(&self, cycle_id: Option<u64>) -> Result<Option<StoredCycle>, StoreError> {
         let cycle_id = cycle_id.map(|cycle_id| i64::try_from(cycle_id).unwrap_or(-1));
         let row = sqlx::query!(
-            r#"SELECT cycle_id, block_number, status, n_miners, n_environments, duration_seconds, scheme, burn_uid,
+            r#"SELECT cycle_id, cycles.block_number, status, n_miners, n_environments, duration_seconds, scheme, burn_uid,
+                   min_played_share, no_success, weights_kept,
+                   coalesce(episodes_planned, (SELECT sum(episodes_completed + episodes_failed) FROM scoring.details
+                       WHERE details.cycle_id = cycles.cycle_id), 0)::bigint AS "planned!",
+                   coalesce(episodes_played, (SELECT sum(episodes_completed) FROM scoring.details
+                       WHERE details.cycle_id = cycles.cycle_id), 0)::bigint AS "played!",
                    (SELECT count(*) FROM scoring.scores WHERE scores.cycle_id = cycles.cycle_id) AS "miners!",
                    cardinality(env_ids) AS "environments!",
                    (extract(epoch FROM started_at) * 1000000)::bigint AS started_at,
                    (extract(epoch FROM completed_at) * 1000000)::bigint AS completed_at,
                    (extract(epoch FROM created_at) * 1000000)::bigint AS "created_at!"
-               FROM scoring.cycles WHERE $1::bigint IS NULL OR cycle_id = $1 ORDER BY cycle_id DESC LIMIT 1"#,
+               FROM scoring.cycles LEFT JOIN scoring.announced_cycles USING (cycle_id)
+               WHERE $1::bigint IS NULL OR cycle_id = $1
+               ORDER BY number DESC NULLS LAST, cycle_id DESC LIMIT 1"#,
             cycle_id
         )
         .fetch_optional(&self.pool)
@@ -316,6 +256,11 @@ impl Store {
             miners: u32::try_from(row.miners).unwrap_or_default(),
             environments: small(row.environments),
             burn_uid: row.burn_uid.map(small),
+            planned: u32::try_from(row.planned).unwrap_or(u32::MAX),
+            played: u32::try_from(row.played).unwrap_or(u32::MAX),
+            min_played_share: row.min_played_share,
+            no_success: row.no_success,
+            weights_kept: row.weights_kept,
             described: proto::Cycle {
                 id: unsigned(row.cycle_id),
                 block_number: unsigned(row.block_number),
@@ -336,52 +281,28 @@ struct StoredCycle {
     miners: u32,
     environments: u32,
     burn_uid: Option<u32>,
+    /// Episodes that were to be played, and those that count.
+    planned: u32,
+    played: u32,
+    min_played_share: Option<f64>,
+    no_success: Option<String>,
+    weights_kept: Option<String>,
     scheme: String,
     created_at: Timestamp,
 }
 
-/// The rows of `scoring.details`, column by column.
-#[derive(Default)]
-struct Details {
-    uids: Vec<i32>,
-    positions: Vec<i32>,
-    success_rates: Vec<f64>,
-    mean_rewards: Vec<f64>,
-    completed: Vec<i32>,
-    failed: Vec<i32>,
-}
-
-impl Details {
-    fn of(input: &Input) -> Self {
-        let tallies = &input.tallies;
-        let mut details = Self::default();
-        for (index, miner) in tallies.miners().iter().enumerate() {
-            for (environment, position) in (0..tallies.environments().len()).zip(0..) {
-                let outcomes = tallies.outcomes(index, environment);
-                details.uids.push(i32::from(miner.uid.0));
-                details.positions.push(position);
-                details.success_rates.push(tallies.rate(index, environment));
-                details.mean_rewards.push(tallies.mean_reward(index, environment));
-                details.completed.push(i32::try_from(outcomes.counted()).unwrap_or(i32::MAX));
-                details.failed.push(i32::try_from(outcomes.missing()).unwrap_or(i32::MAX));
-            }
-        }
-        details
-    }
-}
-
 /// A number as Postgres holds it; requests were checked against 2^63 - 1.
-fn key(value: u64) -> i64 {
+pub(crate) fn key(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
 
 /// A number that the tables' constraints keep from being negative.
-fn unsigned(value: i64) -> u64 {
+pub(crate) fn unsigned(value: i64) -> u64 {
     u64::try_from(value).unwrap_or_default()
 }
 
 /// The same for 32 bits.
-fn small(value: i32) -> u32 {
+pub(crate) fn small(value: i32) -> u32 {
     u32::try_from(value).unwrap_or_default()
 }
 
