@@ -79,10 +79,10 @@ class House:
                 lines = log.read_text(errors="replace").splitlines()[-15:]
                 print(f"--- {log.name}\n" + "\n".join(line[:400] for line in lines))
 
-    def start(self, name, *arguments, port):
-        """Starts a command that serves a port, and waits until it does."""
+    def start(self, name, *arguments, port, program=None):
+        """Starts a command (of ours, unless a program is given) that serves a port, and waits until it does."""
         with (self.folder / f"{name}.log").open("w") as log:
-            command = [self.binary, *map(str, arguments)]
+            command = [*(program or [self.binary]), *map(str, arguments)]
             # In a session of its own: a Ctrl-C of the terminal must reach it once, from `end`; a second one forces the end.
             self.running[name] = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                                   env=self.environment, cwd=self.folder, start_new_session=True)

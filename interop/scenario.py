@@ -21,9 +21,9 @@ BURN, VALIDATOR, BY_SDK, BY_US = range(4)
 NAMES = ["owner", "validator", "miner-sdk", "miner-kinitro"]
 CONFIG = """
 [scheduling]
-env_ids = ["metaworld/reach-v3", "metaworld/push-v3"]
+env_ids = ["metaworld/reach-v3", "metaworld/drawer-close-v3"]
 [execution]
-max_timesteps = 40
+max_timesteps = 150
 [scoring]
 pareto_temperature = 4.0
 """
@@ -119,6 +119,7 @@ def play(binary, spec, folder):
         table.step("set_weights again, before the rate limit allows", lambda: too_soon(subtensor, made[VALIDATOR]))
         gateway = backend(table, house, url, keys)
         expected = table.step("the backend evaluates both and publishes weights", lambda: published(gateway))
+        table.step("the strict Python policy is at no fault and earns", lambda: earns(gateway))
         table.step("the SDK reads the weights that kinitro validate set",
                    lambda: validated(house, subtensor, gateway, url, wallet_folder, expected, "validate"))
 
@@ -191,9 +192,10 @@ def commitments(table, house, subtensor, url, made, wallet_folder):
     """Each side commits a policy; both sides read both."""
     subnet = ["--netuid", NETUID, "--network", url]
     policies = {}
-    for name, kind in [(NAMES[BY_SDK], "push"), (NAMES[BY_US], "sweep")]:
+    strict = [sys.executable, pathlib.Path(__file__).with_name("strict_policy.py")]
+    for name, program, arguments in [(NAMES[BY_SDK], strict, []), (NAMES[BY_US], None, ["policy", "serve", "--kind", "sweep"])]:
         port = free_port()
-        house.start(f"policy-{name}", "policy", "serve", "--kind", kind, "--port", port, port=port)
+        house.start(f"policy-{name}", *arguments, "--port", port, port=port, program=program)
         policies[name] = f"http://127.0.0.1:{port}"
     by_sdk = f"interop/push:v1:{policies[NAMES[BY_SDK]]}"
 
@@ -286,6 +288,16 @@ def published(gateway):
     expected = scaled(found["weights"])
     same(dict(zip(found["weights_u16"]["uids"], found["weights_u16"]["values"])), expected, "weights_u16")
     return expected, str(expected)
+
+
+def earns(gateway):
+    """No episode of the SDK's miner was its policy's fault, and its weight is not zero."""
+    miner, = (miner for miner in rest(f"{gateway}/v1/miners")["miners"] if miner["uid"] == BY_SDK)
+    same((miner["last_faults"], miner["last_fault_messages"]), ({}, {}), "faults")
+    weight = rest(f"{gateway}/v1/weights/latest")["weights"].get(str(BY_SDK), 0)
+    if not weight > 0:
+        raise Mismatch(f"its weight is {weight}")
+    return None, f"weight {weight:.4f}"
 
 
 def validated(house, subtensor, gateway, url, wallet_folder, expected, name):

@@ -1,7 +1,8 @@
-"""Fetches MuJoCo, the Meta-World assets and the chain's metadata into the ignored folder .vendor, by pinned hashes.
+"""Fetches MuJoCo, the Meta-World assets and the chain's metadata into the ignored folder .vendor, by pinned hashes; with `--tests` also FastAPI,
+for the tests' policy server.
 
-Every run checks what is there against the hashes again (the library against the one below, the assets against the wheel's own
-RECORD, which the pinned hash of the wheel covers) and fetches anew what does not agree. Prints nothing when all agrees.
+Every run checks what is there against the hashes again (the library against the one below, the assets and the Python packages against
+their wheels' own RECORD, which the pinned hash of the wheel covers) and fetches anew what does not agree. Prints nothing when all agrees.
 """
 
 import base64
@@ -23,6 +24,10 @@ METAWORLD = VENDOR / "metaworld"
 METAWORLD_PARTS = ("metaworld/assets/", "metaworld-3.1.1.dist-info/")
 METAWORLD_RECORD = METAWORLD / "metaworld-3.1.1.dist-info" / "RECORD"
 CHAIN = VENDOR / "chain"
+# The packages of the Python that runs this, which runs the tests' policy server too.
+POLICY_SERVER = VENDOR / f"fastapi-{sys.version_info.major}.{sys.version_info.minor}"
+POLICY_SERVER_PINS = ROOT / "scripts" / "policy_server.txt"
+POLICY_SERVER_PYTHONS = range(11, 15)
 # The wheels' own platform, whatever Python runs this: only the files inside are used.
 PLATFORM = ["--python-version", "3.11", "--implementation", "cp", "--abi", "cp311", "--abi", "none",
             "--platform", "manylinux_2_28_x86_64", "--platform", "manylinux_2_27_x86_64", "--platform", "any"]
@@ -44,21 +49,33 @@ def sha256(path):
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def assets_agree():
-    """Whether every Meta-World file that we use is there with the hash of the wheel's RECORD."""
-    if not METAWORLD_RECORD.is_file():
+def agrees(folder, record, beginning=""):
+    """Whether every file of a RECORD whose name begins so is there with its hash."""
+    if not record.is_file():
         return False
-    with METAWORLD_RECORD.open(newline="") as record:
-        for name, digest, _size in csv.reader(record):
-            if not name.startswith("metaworld/assets/"):
+    with record.open(newline="") as lines:
+        for name, digest, _size in csv.reader(lines):
+            if not digest or not name.startswith(beginning):
                 continue
-            path = METAWORLD / name
+            path = folder / name
             if not path.is_file():
                 return False
             actual = base64.urlsafe_b64encode(hashlib.sha256(path.read_bytes()).digest()).rstrip(b"=").decode()
             if digest != f"sha256={actual}":
                 return False
     return True
+
+
+def assets_agree():
+    """Whether every Meta-World file that we use is there with the hash of the wheel's RECORD."""
+    return agrees(METAWORLD, METAWORLD_RECORD, "metaworld/assets/")
+
+
+def policy_server_agrees():
+    """Whether the packages of the tests' policy server are there: those that are pinned, whole."""
+    pins = [pin.split()[0] for pin in POLICY_SERVER_PINS.read_text().splitlines() if not pin.startswith("#")]
+    names = (pin.replace("-", "_").replace("==", "-") for pin in pins)
+    return all(agrees(POLICY_SERVER, POLICY_SERVER / f"{name}.dist-info" / "RECORD") for name in names)
 
 
 def unpack(wheel, folder, parts):
@@ -115,6 +132,27 @@ def fetch_chain():
         sys.exit(f"setup: {CHAIN} does not hold what scripts/chain.txt should give")
 
 
+def fetch_policy_server():
+    """FastAPI for the strict policy server of the tests, unpacked: nothing of it is installed."""
+    if policy_server_agrees():
+        return
+    if sys.version_info.major != 3 or sys.version_info.minor not in POLICY_SERVER_PYTHONS:
+        first, last = POLICY_SERVER_PYTHONS[0], POLICY_SERVER_PYTHONS[-1]
+        sys.exit(f"setup: {POLICY_SERVER_PINS.name} has hashes for Python 3.{first} to 3.{last}; this is {sys.version.split()[0]}")
+    print("setup: fetching FastAPI 0.165.0 for the tests (5 MB)", file=sys.stderr)
+    with tempfile.TemporaryDirectory() as folder:
+        folder = pathlib.Path(folder)
+        pip_download(["--only-binary", ":all:", "-r", str(POLICY_SERVER_PINS)], folder)
+        shutil.rmtree(POLICY_SERVER, ignore_errors=True)
+        for wheel in folder.glob("*.whl"):
+            with zipfile.ZipFile(wheel) as archive:
+                archive.extractall(POLICY_SERVER)
+    if not policy_server_agrees():
+        sys.exit(f"setup: the packages under {POLICY_SERVER} do not agree with their RECORD")
+
+
 if __name__ == "__main__":
     fetch_simulation()
     fetch_chain()
+    if "--tests" in sys.argv[1:]:
+        fetch_policy_server()

@@ -32,4 +32,4 @@ if ! python3 -m pip --version >/dev/null 2>&1; then
     exit 1
 fi
 
-python3 scripts/fetch_assets.py
+python3 scripts/fetch_assets.py --tests

@@ -58,12 +58,14 @@ impl<P: Policy + ?Sized> Policy for Box<P> {
 pub struct TaskConfig {
     /// `family/name`, e.g. `metaworld/push-v3`.
     pub env_id: String,
-    /// The part after the family.
+    /// The family, e.g. `metaworld`.
     pub env_name: String,
-    /// The name for people.
+    /// The part after the family, e.g. `push-v3`.
     pub task_name: String,
-    /// A random number for the policy's own use. It must not come from the episode's seed.
+    /// A random number below 2³¹ for the policy's own use. It must not come from the episode's seed.
     pub policy_seed: u32,
+    /// Another one, under which a policy may file the episode. The backend's own task is none of its business.
+    pub task_id: u32,
 }
 
 /// What a policy sees at one moment.

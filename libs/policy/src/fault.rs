@@ -13,6 +13,12 @@ const QUOTED_BYTES: usize = 512;
 /// Stands where a name was hidden.
 const HIDDEN: &str = "[endpoint]";
 
+/// The longest text of a fault for the public, in characters.
+pub const MAX_TOLD_CHARS: usize = 200;
+
+/// Stands between what was seen and the answer that it was seen in.
+const QUOTE: &str = "; the answer begins: ";
+
 /// Stands where a quoted answer was cut.
 const CUT: &str = " …";
 
@@ -38,7 +44,7 @@ impl Fault {
         let head = &answer[..answer.len().min(QUOTED_BYTES)];
         let text = String::from_utf8_lossy(head);
         let more = if answer.len() > head.len() { CUT } else { "" };
-        Self::new(cause, format!("{what}; the answer begins: {text}{more}"))
+        Self::new(cause, format!("{what}{QUOTE}{text}{more}"))
     }
 
     /// What decided the verdict.
@@ -99,6 +105,28 @@ impl fmt::Display for Fault {
     }
 }
 
+/// What of a fault its miner may read in public: what was seen, and the first line of the policy's answer. Only of causes that are about an
+/// answer; what is said of connections and addresses may tell where a sealed endpoint is.
+pub fn told(cause: Cause, evidence: &str) -> Option<String> {
+    use Cause::{ActionNotFinite, ActionShape, ActionTimeout, HttpStatus, InvalidResponse, Redirect, ResponseTooLarge};
+    let about_an_answer = matches!(
+        cause,
+        HttpStatus | Redirect | InvalidResponse | ResponseTooLarge | ActionShape | ActionNotFinite | ActionTimeout
+    );
+    if !about_an_answer || evidence.is_empty() {
+        return None;
+    }
+    let told = match evidence.split_once(QUOTE) {
+        // The ends of lines were escaped with the other control characters.
+        Some((what, answer)) => {
+            let mut lines = answer.split("\\n").map(|line| line.trim_end_matches("\\r").trim());
+            format!("{what}: {}", lines.find(|line| !line.is_empty()).unwrap_or("nothing"))
+        }
+        None => evidence.to_owned(),
+    };
+    Some(told.chars().take(MAX_TOLD_CHARS).collect())
+}
+
 /// Control and bidirectional formatting characters escaped, cut at a character boundary.
 fn printable(text: &str, limit: usize) -> String {
     let mut out = String::with_capacity(text.len().min(limit));
@@ -129,6 +157,27 @@ mod tests {
         let fault = Fault::quoting(Cause::InvalidResponse, "no JSON", b"<html>\n\x1b[2J\xff\0");
         assert_eq!(fault.evidence(), "no JSON; the answer begins: <html>\\n\\u{1b}[2J\u{fffd}\\u{0}");
         assert_eq!(fault.cause(), Cause::InvalidResponse);
+    }
+
+    #[test]
+    fn the_public_is_told_the_first_line_of_an_answer_and_nothing_of_addresses() {
+        let of = |cause, answer: &[u8]| {
+            let fault = Fault::quoting(cause, "/reset answered 422 Unprocessable Entity", answer);
+            told(fault.cause(), fault.evidence())
+        };
+        let line = "/reset answered 422 Unprocessable Entity: {\"detail\": \\u{1b}[2J}";
+        assert_eq!(of(Cause::HttpStatus, b"\r\n{\"detail\": \x1b[2J}\r\nmore").as_deref(), Some(line));
+        assert_eq!(
+            of(Cause::HttpStatus, b"").as_deref(),
+            Some("/reset answered 422 Unprocessable Entity: nothing"),
+            "an empty body"
+        );
+        assert_eq!(of(Cause::HttpStatus, &[b'x'; 900]).map(|told| told.len()), Some(MAX_TOLD_CHARS));
+        for silent in [Cause::PolicyUnreachable, Cause::EndpointRefused, Cause::ConnectionClosed, Cause::Executor] {
+            assert_eq!(of(silent, b"no route to 192.0.2.1"), None, "{silent}");
+        }
+        assert_eq!(told(Cause::ActionTimeout, "late").as_deref(), Some("late"));
+        assert_eq!(told(Cause::ActionTimeout, ""), None);
     }
 
     #[test]

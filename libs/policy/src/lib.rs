@@ -31,7 +31,7 @@ mod wire;
 
 pub use endpoint::{Endpoint, Protocol, Resolved};
 pub use episode::{Action, ChannelSpec, Image, METAWORLD_ACTION, Observation, Policy, TaskConfig};
-pub use fault::{Fault, MAX_EVIDENCE_BYTES};
+pub use fault::{Fault, MAX_EVIDENCE_BYTES, MAX_TOLD_CHARS, told};
 pub use grpc::{GrpcPolicy, GrpcTransport, MAX_CHUNK, MAX_REPLY_BYTES};
 pub use http::{HttpPolicy, HttpTransport, MAX_RESPONSE_BYTES};
 pub use transport::{Transport, TransportConfig};

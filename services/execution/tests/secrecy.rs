@@ -138,6 +138,11 @@ async fn the_seed_that_is_sent_is_another_one_each_time() {
         let mut fields: Vec<_> = config.as_object().unwrap().keys().cloned().collect();
         fields.sort();
         assert_eq!(fields, ["env_id", "env_name", "seed", "task_id", "task_name"]);
+        let names = ["env_id", "env_name", "task_name"].map(|name| config[name].as_str());
+        assert_eq!(names, ["metaworld/push-v3", "metaworld", "push-v3"].map(Some), "as existing servers validate them");
+        for number in ["seed", "task_id"] {
+            assert!(config[number].as_u64().is_some_and(|number| number < 1 << 31), "{number}: {}", config[number]);
+        }
         sent.push((config["seed"].clone(), config["task_id"].clone()));
     }
     assert_ne!(sent[0].0, sent[1].0);

@@ -98,7 +98,7 @@ async fn check_postgres(database: Database) -> Result<(), String> {
     let migrated = sqlx::query_scalar!(
         r#"SELECT count(*) = 2 AS "there!" FROM pg_attribute
             WHERE attrelid = to_regclass('scheduling.cycles') AND attname = 'unpublished_reason'
-               OR attrelid = to_regclass('scheduling.evaluated_miners') AND attname = 'last_env_ids'"#
+               OR attrelid = to_regclass('scheduling.evaluated_miners') AND attname = 'last_fault_messages'"#
     )
     .fetch_one(database.pool())
     .await

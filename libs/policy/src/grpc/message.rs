@@ -18,7 +18,7 @@ pub(super) const PREFIX_BYTES: usize = 5;
 
 /// Writes the frame of the first message.
 pub(super) fn write_start(task: &TaskConfig, episode_id: Uuid, spec: &[ChannelSpec], out: &mut BytesMut) {
-    let TaskConfig { env_id, env_name, task_name, policy_seed } = task;
+    let TaskConfig { env_id, env_name, task_name, policy_seed, task_id } = task;
     let channel = |channel: &ChannelSpec| proto::ActionChannel {
         name: channel.name.to_owned(),
         length: u32::try_from(channel.len).unwrap_or(u32::MAX),
@@ -33,6 +33,7 @@ pub(super) fn write_start(task: &TaskConfig, episode_id: Uuid, spec: &[ChannelSp
         policy_seed: *policy_seed,
         action_channels: spec.iter().map(channel).collect(),
         max_actions: MAX_CHUNK as u32,
+        task_id: *task_id,
     };
     let event = proto::EpisodeEvent { event: Some(proto::episode_event::Event::Start(start)) };
     write_prefix(event.encoded_len(), out);

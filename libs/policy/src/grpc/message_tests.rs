@@ -31,9 +31,10 @@ fn unframed(frame: &[u8]) -> proto::EpisodeEvent {
 fn the_start_tells_what_the_proto_says_and_nothing_else() {
     let task = TaskConfig {
         env_id: "metaworld/push-v3".to_owned(),
-        env_name: "push-v3".to_owned(),
-        task_name: "Push".to_owned(),
+        env_name: "metaworld".to_owned(),
+        task_name: "push-v3".to_owned(),
         policy_seed: 7,
+        task_id: 9,
     };
     let id = Uuid::from_u128(1);
     let mut frame = BytesMut::new();
@@ -47,6 +48,7 @@ fn the_start_tells_what_the_proto_says_and_nothing_else() {
         policy_seed: 7,
         action_channels: vec![channel("ee_twist", 6, -1.0, 1.0), channel("gripper", 1, 0.0, 1.0)],
         max_actions: 64,
+        task_id: 9,
     };
     assert_eq!(unframed(&frame).event, Some(proto::episode_event::Event::Start(start)));
 }

@@ -114,11 +114,9 @@ impl HttpTransport {
 
 impl Policy for HttpPolicy {
     fn reset<'a>(&'a mut self, task: &'a TaskConfig) -> BoxFuture<'a, Result<(), Fault>> {
-        let TaskConfig { env_id, env_name, task_name, policy_seed } = task;
+        let TaskConfig { env_id, env_name, task_name, policy_seed, task_id } = task;
         let body = json!({"task_config": {
-            "env_id": env_id, "env_name": env_name, "task_name": task_name, "seed": policy_seed,
-            // Of the episode as the policy knows it; the backend's own task is none of its business.
-            "task_id": self.episode_id.to_string(),
+            "env_id": env_id, "env_name": env_name, "task_name": task_name, "seed": policy_seed, "task_id": task_id,
         }});
         async move {
             self.ensure_connected().await?;

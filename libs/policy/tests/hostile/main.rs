@@ -26,9 +26,10 @@ fn transport(action_timeout: Duration) -> HttpTransport {
 fn task() -> TaskConfig {
     TaskConfig {
         env_id: "metaworld/push-v3".to_owned(),
-        env_name: "push-v3".to_owned(),
-        task_name: "Push".to_owned(),
-        policy_seed: 4_000_000_000,
+        env_name: "metaworld".to_owned(),
+        task_name: "push-v3".to_owned(),
+        policy_seed: 2_000_000_000,
+        task_id: 7,
     }
 }
 
@@ -77,7 +78,7 @@ async fn an_honest_policy_is_played_on_one_connection() {
     assert!(requests.iter().all(|(head, _)| id(head).as_ref() == Some(&first)), "one id in every call");
     let reset: serde_json::Value = serde_json::from_slice(&requests[1].1).unwrap();
     let expected = serde_json::json!({"task_config": {
-        "env_id": "metaworld/push-v3", "env_name": "push-v3", "task_name": "Push", "seed": 4_000_000_000_u32, "task_id": first,
+        "env_id": "metaworld/push-v3", "env_name": "metaworld", "task_name": "push-v3", "seed": 2_000_000_000, "task_id": 7,
     }});
     assert_eq!(reset, expected);
 }

@@ -30,9 +30,10 @@ fn transport(action_timeout: Duration) -> Transport {
 fn task() -> TaskConfig {
     TaskConfig {
         env_id: "metaworld/push-v3".to_owned(),
-        env_name: "push-v3".to_owned(),
-        task_name: "Push".to_owned(),
-        policy_seed: 4_000_000_000,
+        env_name: "metaworld".to_owned(),
+        task_name: "push-v3".to_owned(),
+        policy_seed: 2_000_000_000,
+        task_id: 7,
     }
 }
 
@@ -105,7 +106,9 @@ async fn an_honest_policy_is_played_on_one_stream_and_told_what_the_proto_says()
     let events = server.events.lock().unwrap();
     assert_eq!(events.len(), 21);
     let Event::Start(start) = &events[0] else { panic!("{:?}", events[0]) };
-    assert_eq!((start.env_id.as_str(), start.policy_seed), ("metaworld/push-v3", 4_000_000_000));
+    let names = [&start.env_id, &start.env_name, &start.task_name];
+    assert_eq!(names, ["metaworld/push-v3", "metaworld", "push-v3"]);
+    assert_eq!((start.policy_seed, start.task_id), (2_000_000_000, 7));
     assert_eq!(start.max_actions as usize, MAX_CHUNK);
     for (step, event) in (0..).zip(&events[1..]) {
         let Event::Observation(seen) = event else { panic!("{event:?}") };

@@ -9,6 +9,7 @@ pub(super) fn result(lease: &Lease, report: Report, beacon_reached: Option<bool>
     let Report { cause, evidence, total_reward, timesteps, trajectory_hash, timing, shown, calls: _ } = report;
     let verdict = cause.verdict();
     let success = verdict == Verdict::Success;
+    let fault_message = kinitro_policy::told(cause, &evidence);
     // Unstable physics is no fault, but what was seen of it explains the failure.
     let told =
         matches!(verdict, Verdict::PolicyFault | Verdict::InfrastructureFault) || cause == Cause::PhysicsUnstable;
@@ -35,6 +36,7 @@ pub(super) fn result(lease: &Lease, report: Report, beacon_reached: Option<bool>
         policy_max_seconds: Some(timing.policy_max),
         observation_shown: Some(shown),
         beacon_reached,
+        fault_message,
     }
 }
 

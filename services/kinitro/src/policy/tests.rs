@@ -30,9 +30,10 @@ async fn play(transport: &Transport, endpoint: &str, steps: usize) -> Result<(Ve
     let mut policy = transport.open(endpoint, METAWORLD_ACTION).await?;
     let task = TaskConfig {
         env_id: "metaworld/push-v3".to_owned(),
-        env_name: "push-v3".to_owned(),
-        task_name: "Push".to_owned(),
+        env_name: "metaworld".to_owned(),
+        task_name: "push-v3".to_owned(),
         policy_seed: 7,
+        task_id: 9,
     };
     policy.reset(&task).await?;
     let seen = Observation { proprio: vec![("ee_pos", vec![0.0, 0.6, 0.2])], rgb: Vec::new() };

@@ -99,7 +99,7 @@ fn an_unknown_field_is_refused_by_name() {
     "#);
     assert_snapshot!(post(SUBMIT, r#"{"executor_id":"executor-1","results":[{},{"reward":1}]}"#), @r#"
     400 application/problem+json no-store
-    {"type":"urn:kinitro:problem:unknown-field","title":"Unknown field","status":400,"detail":"no field \"reward\"; the fields are task_uuid, success, score, total_reward, timesteps, error, verification_passed, verification_score, attempt, verdict, cause, trajectory_hash, duration_seconds, policy_seconds, simulation_seconds, render_seconds, queue_seconds, policy_p50_seconds, policy_p99_seconds, policy_max_seconds, observation_shown, beacon_reached",
+    {"type":"urn:kinitro:problem:unknown-field","title":"Unknown field","status":400,"detail":"no field \"reward\"; the fields are task_uuid, success, score, total_reward, timesteps, error, verification_passed, verification_score, attempt, verdict, cause, trajectory_hash, duration_seconds, policy_seconds, simulation_seconds, render_seconds, queue_seconds, policy_p50_seconds, policy_p99_seconds, policy_max_seconds, observation_shown, beacon_reached, fault_message",
     "field":"results[1].reward","request_id":"r-1"}
     "#);
 }

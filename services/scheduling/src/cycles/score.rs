@@ -126,21 +126,26 @@ impl Cycles {
         sqlx::query!(
             "WITH ends AS (
                  SELECT uid, count(*) AS episodes, COALESCE(cause, verdict) AS cause,
-                        verdict = $2 OR cause = $3 AS faulty
+                        verdict = $2 OR cause = $3 AS faulty,
+                        (array_agg(fault_message ORDER BY completed_at DESC, id)
+                            FILTER (WHERE fault_message IS NOT NULL))[1] AS message
                    FROM scheduling.tasks WHERE cycle_id = $1 GROUP BY uid, COALESCE(cause, verdict), faulty),
              miners AS (
                  SELECT uid, sum(episodes)::bigint AS episodes,
-                        COALESCE(jsonb_object_agg(cause, episodes) FILTER (WHERE faulty), '{}') AS faults
+                        COALESCE(jsonb_object_agg(cause, episodes) FILTER (WHERE faulty), '{}') AS faults,
+                        COALESCE(jsonb_object_agg(cause, message) FILTER (WHERE faulty AND message IS NOT NULL), '{}') AS messages
                    FROM ends GROUP BY uid)
-             INSERT INTO scheduling.evaluated_miners (hotkey, last_cycle_id, last_evaluated, last_faults, last_episodes)
-             SELECT m.hotkey, c.id, c.closed_at, COALESCE(faults, '{}'), COALESCE(episodes, 0)
+             INSERT INTO scheduling.evaluated_miners
+                    (hotkey, last_cycle_id, last_evaluated, last_faults, last_fault_messages, last_episodes)
+             SELECT m.hotkey, c.id, c.closed_at, COALESCE(faults, '{}'), COALESCE(messages, '{}'), COALESCE(episodes, 0)
                FROM scheduling.cycle_miners m
                JOIN scheduling.cycles c ON c.id = m.cycle_id
                LEFT JOIN miners USING (uid)
               WHERE c.id = $1
                  ON CONFLICT (hotkey) DO UPDATE
                 SET last_cycle_id = excluded.last_cycle_id, last_evaluated = excluded.last_evaluated,
-                    last_faults = excluded.last_faults, last_episodes = excluded.last_episodes",
+                    last_faults = excluded.last_faults, last_fault_messages = excluded.last_fault_messages,
+                    last_episodes = excluded.last_episodes",
             cycle.id,
             Verdict::PolicyFault.as_str(),
             Cause::PolicyUnreachable.as_str()

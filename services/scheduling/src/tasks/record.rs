@@ -25,7 +25,7 @@ pub(super) async fn record(
         Recorded,
         "UPDATE scheduling.tasks t
             SET state = 'completed', executor_id = $1, completed_at = now(),
-                verdict = r.verdict, cause = r.cause, error = r.error,
+                verdict = r.verdict, cause = r.cause, error = r.error, fault_message = r.fault_message,
                 score = r.score, total_reward = r.total_reward, timesteps = r.timesteps,
                 trajectory_hash = r.trajectory_hash,
                 duration_seconds = r.duration_seconds, policy_seconds = r.policy_seconds,
@@ -42,11 +42,12 @@ pub(super) async fn record(
                     WHEN t.state = 'assigned' AND t.executor_id = $1 THEN t.draws END
            FROM unnest($2::uuid[], $3::text[], $4::text[], $5::text[], $6::float8[], $7::float8[], $8::integer[],
                        $9::text[], $10::float8[], $11::float8[], $12::boolean[], $13::float8[],
-                       $15::float8[], $16::float8[], $17::float8[], $18::float8[], $19::float8[], $20::float8[], $21::integer[])
+                       $15::float8[], $16::float8[], $17::float8[], $18::float8[], $19::float8[], $20::float8[], $21::integer[], $22::text[])
                 AS r (id, verdict, cause, error, score, total_reward, timesteps,
                       trajectory_hash, duration_seconds, policy_seconds, verification_passed, verification_score,
                       simulation_seconds, render_seconds, queue_seconds,
-                      policy_p50_seconds, policy_p99_seconds, policy_max_seconds, attempt)
+                      policy_p50_seconds, policy_p99_seconds, policy_max_seconds, attempt,
+                      fault_message)
           WHERE t.id = r.id
             AND (t.state IN ('pending', 'assigned')
                  OR (t.state = 'failed' AND t.cause IS DISTINCT FROM 'cycle_closed' AND t.cycle_id = ANY($14)))
@@ -72,6 +73,7 @@ pub(super) async fn record(
         &column(reports, |report| report.policy_p99_seconds) as _,
         &column(reports, |report| report.policy_max_seconds) as _,
         &column(reports, |report| report.attempt),
+        &column(reports, |report| report.fault_message.clone()) as _,
     )
     .fetch_all(executor)
     .await?;

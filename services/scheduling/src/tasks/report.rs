@@ -8,6 +8,8 @@ use super::python;
 
 /// Longer error texts are cut.
 const MAX_ERROR_BYTES: usize = 4 << 10;
+/// Longer texts for the public are cut; in characters.
+const MAX_MESSAGE_CHARS: usize = 200;
 const HASH_DIGITS: usize = 64;
 
 /// A checked result.
@@ -19,6 +21,8 @@ pub(super) struct Report {
     pub(super) verdict: Verdict,
     pub(super) cause: Cause,
     pub(super) error: Option<String>,
+    /// What of a policy's fault may be read in public.
+    pub(super) fault_message: Option<String>,
     pub(super) score: f64,
     pub(super) total_reward: f64,
     pub(super) timesteps: i32,
@@ -77,6 +81,8 @@ impl Report {
             verdict,
             cause,
             error,
+            fault_message: Some(result.fault_message.as_deref().map(printable).unwrap_or_default())
+                .filter(|message| verdict == Verdict::PolicyFault && !message.is_empty()),
             score: result.score,
             total_reward: result.total_reward,
             timesteps: i32::try_from(result.timesteps).map_err(|_| "timesteps is too large".to_owned())?,
@@ -160,6 +166,12 @@ fn bounded(error: &str) -> String {
     error[..error.floor_char_boundary(MAX_ERROR_BYTES)].replace('\0', "\u{fffd}").trim().to_owned()
 }
 
+/// One line of at most [`MAX_MESSAGE_CHARS`], without control characters.
+fn printable(message: &str) -> String {
+    let shown = message.trim().chars().take(MAX_MESSAGE_CHARS);
+    shown.map(|character| if character.is_control() { '\u{fffd}' } else { character }).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -240,6 +252,21 @@ mod tests {
         };
         assert!(shown("executor", None) && shown("simulator", Some(true)) && !shown("simulator", Some(false)));
         assert!(!shown("policy_unreachable", None));
+    }
+
+    #[test]
+    fn a_message_for_the_public_is_short_printable_and_of_a_policys_fault_only() {
+        let kept = |verdict: &str, cause: &str, message: &str| {
+            let (verdict, cause) = (verdict.to_owned(), cause.to_owned());
+            let fault_message = Some(message.to_owned());
+            Report::check(TaskResult { verdict, cause, fault_message, ..result() }).expect("valid").fault_message
+        };
+        let fault = |message: &str| kept("policy_fault", "http_status", message);
+        assert_eq!(fault(" 422\n\0\u{1b}[2J ").as_deref(), Some("422\u{fffd}\u{fffd}\u{fffd}[2J"));
+        assert_eq!(fault(&"é".repeat(500)).map(|message| message.chars().count()), Some(MAX_MESSAGE_CHARS));
+        assert_eq!(fault(" "), None);
+        assert_eq!(kept("infrastructure_fault", "executor", "422"), None);
+        assert_eq!(kept("failure", "step_limit", "422"), None);
     }
 
     #[test]

@@ -24,6 +24,8 @@ struct Evaluated {
     block: Option<u64>,
     success_rate: f64,
     environments: Vec<String>,
+    /// To these causes what was seen, as far as it was given for the public.
+    messages: BTreeMap<String, String>,
 }
 
 impl Cycles {
@@ -32,7 +34,7 @@ impl Cycles {
         let list = self.ingestion.list().await?;
         let mut evaluated: HashMap<String, Evaluated> = sqlx::query!(
             r#"SELECT hotkey, (extract(epoch FROM last_evaluated) * 1000000)::bigint AS "last_us!",
-                      last_episodes, last_faults, last_block, last_success_rate, last_env_ids, repo, revision, endpoint
+                      last_episodes, last_faults, last_fault_messages, last_block, last_success_rate, last_env_ids, repo, revision, endpoint
                  FROM scheduling.evaluated_miners e
                  JOIN scheduling.cycle_miners m USING (hotkey)
                 WHERE m.cycle_id = e.last_cycle_id"#
@@ -43,11 +45,13 @@ impl Cycles {
         .map(|row| {
             let policy = [row.repo, row.revision, row.endpoint];
             let episodes = unsigned(row.last_episodes);
+            let messages = messages(&row.last_fault_messages, &policy[2]);
             let evaluated = Evaluated {
                 at: row.last_us,
                 policy,
                 episodes,
                 faults: faults(&row.last_faults),
+                messages,
                 block: row.last_block.map(unsigned),
                 success_rate: row.last_success_rate.unwrap_or_default(),
                 environments: row.last_env_ids,
@@ -65,6 +69,32 @@ fn faults(stored: &serde_json::Value) -> BTreeMap<String, u32> {
     counts.filter_map(|(cause, count)| Some((cause.clone(), unsigned32(count.as_i64()?)))).collect()
 }
 
+/// Without those that name the endpoint: what was written for the public may still have been copied from somewhere.
+fn messages(stored: &serde_json::Value, endpoint: &str) -> BTreeMap<String, String> {
+    let names = telling_names(endpoint);
+    let names_endpoint = |message: &str| {
+        let message = message.to_ascii_lowercase();
+        names.iter().any(|name| message.contains(name))
+    };
+    let messages = stored.as_object().into_iter().flatten();
+    messages
+        .filter_map(|(cause, message)| Some((cause.clone(), message.as_str()?.to_owned())))
+        .filter(|(_, message)| !names_endpoint(message))
+        .collect()
+}
+
+/// The host of an endpoint, and its first label when that is long enough to tell a deployment.
+fn telling_names(endpoint: &str) -> Vec<String> {
+    let authority = endpoint.split_once("://").map_or(endpoint, |(_, rest)| rest);
+    let authority = authority.split(['/', '?', '#']).next().unwrap_or_default().to_ascii_lowercase();
+    let host = match authority.strip_prefix('[') {
+        Some(literal) => literal.split(']').next().unwrap_or_default(),
+        None => authority.split(':').next().unwrap_or_default(),
+    };
+    let label = host.split_once('.').map(|(label, _)| label).filter(|label| label.len() >= 16);
+    [Some(host), label].into_iter().flatten().filter(|name| !name.is_empty()).map(str::to_owned).collect()
+}
+
 fn shown(miner: &ingestion::Miner, evaluated: Option<Evaluated>) -> Miner {
     let public = !miner.endpoint_encrypted && !miner.endpoint.is_empty();
     let reason = match &evaluated {
@@ -73,7 +103,8 @@ fn shown(miner: &ingestion::Miner, evaluated: Option<Evaluated>) -> Miner {
     };
     let (success_rate, block) = evaluated.as_ref().map(|it| (it.success_rate, it.block)).unwrap_or_default();
     let last_evaluated = evaluated.as_ref().map(|evaluated| timestamp(evaluated.at));
-    let (faults, environments) = evaluated.map(|it| (it.faults, it.environments)).unwrap_or_default();
+    let (faults, messages, environments) =
+        evaluated.map(|it| (it.faults, it.messages, it.environments)).unwrap_or_default();
     Miner {
         uid: miner.uid,
         hotkey: miner.hotkey.clone(),
@@ -89,6 +120,7 @@ fn shown(miner: &ingestion::Miner, evaluated: Option<Evaluated>) -> Miner {
         last_evaluated_block: block,
         avg_success_rate: success_rate,
         environments_evaluated: environments,
+        last_fault_messages: messages,
     }
 }
 
@@ -129,6 +161,7 @@ mod tests {
             block: Some(7),
             success_rate: 0.0,
             environments: Vec::new(),
+            messages: BTreeMap::new(),
         }
     }
 
@@ -145,6 +178,22 @@ mod tests {
         assert_eq!(reason.as_deref(), Some(expected), "the same revision, written in full");
         let some = shown(&miner(), Some(evaluated("v1", &[("action_timeout", 5)])));
         assert_eq!((some.status_reason, some.last_faults["action_timeout"]), (None, 5));
+    }
+
+    #[test]
+    fn a_message_that_names_the_endpoint_is_withheld() {
+        let id = "0f8b6a52-8f5d-4e86-9f5a-1c2d3e4f5a6b";
+        let shown = |message: &str, endpoint: &str| {
+            messages(&serde_json::json!({ "http_status": message }), endpoint).contains_key("http_status")
+        };
+        let sealed = format!("https://{id}.deployments.example:8443/v1");
+        assert!(shown("/reset answered 422 Unprocessable Entity: {}", &sealed));
+        for leak in [id.to_uppercase(), format!("502 from {id}.deployments.example")] {
+            assert!(!shown(&leak, &sealed), "{leak}");
+        }
+        assert!(!shown("at 192.0.2.1", "grpc://192.0.2.1:50051"));
+        assert!(!shown("at [2001:db8::1]", "http://[2001:DB8::1]:80"));
+        assert!(shown("anything", ""));
     }
 
     #[test]
