@@ -105,6 +105,22 @@ pub enum SimError {
         reason: String,
     },
 
+    /// The variable that chooses the device for reference images is no good.
+    #[error(
+        "MUJOCO_EGL_DEVICE_ID: {reason}; EGL knows {}; set one of them, or unset the variable for the first that works",
+        match .devices {
+            0 => "no device".to_owned(),
+            1 => "1 device: only 0".to_owned(),
+            devices => format!("{devices} devices, 0 to {}", devices - 1),
+        }
+    )]
+    EglDevice {
+        /// What is wrong with its value.
+        reason: String,
+        /// How many devices there are.
+        devices: usize,
+    },
+
     /// The thread that draws is gone.
     #[error("the thread that draws camera images has died: start the episode again, the next one gets a new thread")]
     RendererGone,

@@ -9,12 +9,12 @@ use std::{
 use kinitro_domain::EnvId;
 
 use crate::{
-    EnvironmentInfo, Episode, EpisodeOptions, SimError,
+    EnvironmentInfo, Episode, EpisodeOptions, ImageQuality, SimError,
     assets::Assets,
     diagnostics,
     environment::{Environment, Stage, Start},
     metaworld,
-    renderer::Renderer,
+    renderer::{self, Renderer},
     streams::Streams,
 };
 
@@ -54,6 +54,15 @@ impl Simulator {
     /// Every environment, in the order in which they are shown.
     pub fn environments(&self) -> Vec<EnvironmentInfo> {
         self.0.order.iter().map(|env_id| self.0.environments[env_id].environment.info()).collect()
+    }
+
+    /// Whether the device is there that the environment chooses for pictures of this quality (`MUJOCO_EGL_DEVICE_ID`), if it chooses one. Draws
+    /// nothing yet.
+    pub fn check_images(&self, quality: ImageQuality) -> Result<(), SimError> {
+        match quality {
+            ImageQuality::Fast => Ok(()),
+            ImageQuality::Reference => renderer::check_device(),
+        }
     }
 
     /// Starts an episode. The seed alone decides the scene.

@@ -278,3 +278,38 @@ fn without_opengl_the_error_names_the_packages_and_all_but_reference_images_work
     assert!(episode.observe_without_images().images.is_none());
     assert_eq!(images(&mut start(&simulator, "reach-v3", 1)).len(), 2);
 }
+
+/// Runs itself in child processes: the variable is read when the first picture is drawn.
+#[test]
+fn the_variable_of_mujoco_chooses_the_device_and_a_bad_value_is_named_with_how_many_there_are() {
+    const CHILD: &str = "KINITRO_SIM_TEST_EGL_DEVICE";
+    const VARIABLE: &str = "MUJOCO_EGL_DEVICE_ID";
+    let simulator = Simulator::new(None).unwrap();
+    let mut episode = simulator.start(&env_id("reach-v3"), 1, with(ImageQuality::Reference)).unwrap();
+    if std::env::var_os(CHILD).is_none() {
+        let expected = format!("{:?}", images(&mut episode).iter().map(|(_, image)| &image.rgb).collect::<Vec<_>>());
+        for value in ["0", "4096", "first"] {
+            let test = "the_variable_of_mujoco_chooses_the_device_and_a_bad_value_is_named_with_how_many_there_are";
+            let child = Command::new(std::env::current_exe().unwrap())
+                .args([test, "--exact", "--nocapture"])
+                .envs([(CHILD, "1"), (VARIABLE, value)])
+                .output()
+                .unwrap();
+            let said = String::from_utf8_lossy(&child.stdout);
+            assert!(child.status.success(), "{said}");
+            assert_eq!(said.contains(&expected), value == "0", "{value} draws what is drawn without the variable");
+        }
+        return;
+    }
+    if std::env::var(VARIABLE).unwrap() == "0" {
+        simulator.check_images(ImageQuality::Reference).unwrap();
+        println!("{:?}", images(&mut episode).iter().map(|(_, image)| &image.rgb).collect::<Vec<_>>());
+        return;
+    }
+    let checked = simulator.check_images(ImageQuality::Reference).unwrap_err().to_string();
+    let refused = episode.observe().unwrap_err().to_string();
+    assert_eq!(checked, refused);
+    assert!(refused.starts_with(VARIABLE) && refused.contains("EGL knows "), "{refused}");
+    simulator.check_images(ImageQuality::Fast).unwrap();
+    assert_eq!(images(&mut start(&simulator, "reach-v3", 1)).len(), 2, "fast pictures need no device");
+}

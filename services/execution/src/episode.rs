@@ -376,7 +376,10 @@ fn simulated<T>(outcome: Result<Result<T, SimError>, Panicked>) -> Result<T, Fau
         Ok(Err(unstable @ SimError::Unstable { .. })) => Err(Fault::new(Cause::PhysicsUnstable, unstable.to_string())),
         Ok(Err(error)) => {
             let cause = match &error {
-                SimError::Graphics { .. } | SimError::RendererGone | SimError::RendererThread(_) => Cause::Renderer,
+                SimError::Graphics { .. }
+                | SimError::EglDevice { .. }
+                | SimError::RendererGone
+                | SimError::RendererThread(_) => Cause::Renderer,
                 _ => Cause::Simulator,
             };
             tracing::error!(%error, "the simulation failed");

@@ -4,6 +4,7 @@
 //! drawn with OpenGL by a thread that owns all of its contexts (`studio`). Both draw 84×84 pixels of a model of their own: a view
 //! brings joint positions and what the episode moved, never a pointer.
 
+mod context;
 mod opengl;
 mod raster;
 mod studio;
@@ -49,6 +50,22 @@ pub(crate) struct Renderer(Arc<Both>);
 struct Both {
     raster: Raster,
     studios: Studios,
+}
+
+/// Whether the device that the environment chooses for reference pictures, if it does, is there.
+pub(crate) fn check_device() -> Result<(), SimError> {
+    context::check()
+}
+
+/// The error with all that caused it: the outermost one alone says little.
+fn graphics(error: impl std::error::Error) -> SimError {
+    let mut reason = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        reason = format!("{reason}: {cause}");
+        source = cause.source();
+    }
+    SimError::Graphics { reason }
 }
 
 /// A way to have pictures of one quality drawn.

@@ -1,27 +1,28 @@
 //! Quality `reference`: MuJoCo's renderer with everything that Meta-World's models ask of it, on OpenGL through EGL.
 //!
-//! A GPU is used when EGL offers one, else Mesa draws on the CPU. An OpenGL context belongs to the thread that made it, so one
+//! A GPU is used when EGL offers one, else Mesa draws on the CPU; `MUJOCO_EGL_DEVICE_ID` chooses among several. An OpenGL context belongs to the thread that made it, so one
 //! thread owns them all, one context an environment, made when the first picture of that environment is asked for. Requests queue
 //! up in a channel; each asker waits for its answer, so there are never more of them than threads that play episodes.
 //!
 //! A context with its model takes some 150 MB, most of it the shadow map, so only the last few environments keep theirs.
 
 use std::{
+    num::NonZeroU32,
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError, mpsc},
     thread::{Builder, JoinHandle},
 };
 
-use mujoco_rs::{
-    prelude::{MjData, MjModel, MjtFontScale, MjvCamera},
-    renderer::MjRenderer,
-};
+use mujoco_rs::prelude::{MjData, MjModel, MjrContext, MjrRectangle, MjvCamera, MjvOption, MjvPerturb, MjvScene};
 
-use super::{IMAGE_SIDE, Images, Moved, View, opengl};
+use super::{IMAGE_SIDE, Images, Moved, View, context::Context, graphics, opengl};
 use crate::{Image, SimError, model};
 
 /// How many environments keep their context.
 const KEPT: usize = 4;
+
+/// Room in a scene for what is drawn beside the model's own parts.
+const MORE_PARTS: usize = 100;
 
 type Answer<T> = mpsc::SyncSender<Result<T, SimError>>;
 
@@ -99,7 +100,18 @@ fn enter<'a>(studios: &'a mut Vec<Studio>, model: &Arc<PathBuf>) -> Result<&'a m
 struct Studio {
     path: Arc<PathBuf>,
     data: MjData<Box<MjModel>>,
-    renderer: MjRenderer,
+    scene: MjvScene,
+    /// What MuJoCo has on the device. Given back while `context` is there and current.
+    painter: MjrContext,
+    context: Context,
+}
+
+impl Drop for Studio {
+    fn drop(&mut self) {
+        if let Err(error) = self.context.make_current() {
+            tracing::warn!(%error, "what an environment's pictures were drawn with may stay on the device");
+        }
+    }
 }
 
 impl Studio {
@@ -109,17 +121,20 @@ impl Studio {
         // The size of the buffer to draw in, of which the picture is a part: it changes no pixel.
         model.vis_mut().global.offwidth = IMAGE_SIDE;
         model.vis_mut().global.offheight = IMAGE_SIDE;
-        let side = IMAGE_SIDE as usize;
-        let renderer = MjRenderer::new(&model, side, side, 0).map_err(graphics)?;
+        let side = NonZeroU32::new(IMAGE_SIDE as u32).expect("a picture has a side");
+        let context = Context::open(side, side)?;
+        // SAFETY: the context was just made current on this thread, which alone has it, and is so again when the painter is dropped.
+        let mut painter = unsafe { MjrContext::new(&model) };
+        painter.offscreen();
+        let scene = MjvScene::new(&model, model.ngeom() as usize + MORE_PARTS);
         tracing::debug!(model = %path.display(), "opened an offscreen context");
         let data = MjData::try_new(Box::new(model))
             .map_err(|error| SimError::Physics { what: "make a state to draw", reason: error.to_string() })?;
-        Ok(Self { path: Arc::clone(path), data, renderer })
+        Ok(Self { path: Arc::clone(path), data, scene, painter, context })
     }
 
     fn describe(&mut self) -> Result<String, SimError> {
-        // The wrapper has no function that does nothing but make the context current. No picture has text in it.
-        self.renderer.set_font_scale(MjtFontScale::mjFONTSCALE_100).map_err(graphics)?;
+        self.context.make_current()?;
         opengl::describe()
     }
 
@@ -142,25 +157,19 @@ impl Studio {
         self.data.mocap_pos_mut().fill(view.mocap_pos);
         self.data.mocap_quat_mut().fill(view.mocap_quat);
         self.data.forward_kinematics();
+        self.context.make_current()?;
+        let (whole, side) = (MjrRectangle::new(0, 0, IMAGE_SIDE, IMAGE_SIDE), IMAGE_SIDE as usize);
         let mut images = Vec::with_capacity(view.cameras.len());
         for name in view.cameras {
-            self.renderer.set_camera(MjvCamera::new_fixed(model::camera(self.data.model(), name)?));
-            self.renderer.sync_data(&mut self.data).map_err(graphics)?;
-            self.renderer.render().map_err(graphics)?;
-            let rgb = self.renderer.rgb_flat().expect("the renderer was made for colours").to_vec();
+            let mut camera = MjvCamera::new_fixed(model::camera(self.data.model(), name)?);
+            self.scene.update(&mut self.data, &MjvOption::default(), &MjvPerturb::default(), &mut camera);
+            self.scene.render(&whole, &self.painter);
+            let mut rows = vec![0; side * side * 3];
+            self.painter.read_pixels(Some(&mut rows), None, &whole).map_err(graphics)?;
+            // OpenGL's first row is the lowest.
+            let rgb = rows.rchunks_exact(side * 3).flatten().copied().collect();
             images.push((*name, Image { width: IMAGE_SIDE as u32, height: IMAGE_SIDE as u32, rgb }));
         }
         Ok(images)
     }
-}
-
-/// The error with all that caused it: the outermost one alone says little.
-fn graphics(error: impl std::error::Error) -> SimError {
-    let mut reason = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        reason = format!("{reason}: {cause}");
-        source = cause.source();
-    }
-    SimError::Graphics { reason }
 }

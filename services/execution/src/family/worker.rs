@@ -89,15 +89,18 @@ fn stage(settings: &Settings) -> Result<Stage, Error> {
         connect_timeout: seconds(settings.connect_timeout),
         action_timeout: seconds(settings.action_timeout),
     };
+    let simulator = Simulator::new(assets.as_deref()).map_err(|error| Error::Simulator(error.to_string()))?;
+    let quality = if settings.reference_images { ImageQuality::Reference } else { ImageQuality::Fast };
+    simulator.check_images(quality).map_err(|error| Error::Config(error.to_string()))?;
     Ok(Stage {
         transport: Transport::new(policies),
         longest_open: policies.longest_call(),
         action_timeout: policies.action_timeout,
         warm_ups: WarmUps::new(seconds(settings.warm_up)),
-        simulator: Simulator::new(assets.as_deref()).map_err(|error| Error::Simulator(error.to_string()))?,
+        simulator,
         threads: SimulationThreads::start(settings.threads as usize).map_err(Error::Threads)?,
         eval_timeout: seconds(settings.eval_timeout),
-        quality: if settings.reference_images { ImageQuality::Reference } else { ImageQuality::Fast },
+        quality,
         randomisation: Randomisation { friction: range(&settings.friction)?, damping: range(&settings.damping)? },
     })
 }
