@@ -14,6 +14,7 @@ mod code;
 mod config;
 mod error;
 mod listen;
+mod log_line;
 mod metrics;
 mod server;
 mod status;
@@ -27,6 +28,7 @@ pub use config::{ConfigError, ConfigLoader, field_names, load_config, read_secre
 pub use error::ChassisError;
 pub use futures::future::BoxFuture;
 pub use listen::listen;
+pub use log_line::fatal_line;
 pub use metrics::render_metrics;
 pub use server::{
     GrpcServer, MAX_MESSAGE_BYTES, ServerLimits, address_key, hold_until_sent, raise_open_files, serve_http,

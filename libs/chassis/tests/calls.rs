@@ -178,7 +178,7 @@ async fn an_unknown_call_is_unimplemented() {
 
 #[tokio::test]
 async fn the_trace_of_a_caller_goes_on_in_the_service() {
-    init_telemetry("error", LogFormat::Json).unwrap();
+    init_telemetry("test", "error", LogFormat::Json).unwrap();
     let server = serve(|server| server).await;
     let mut client = IngestionServiceClient::with_interceptor(server.channel(), propagate);
     let span = tracing::info_span!("caller");
@@ -198,7 +198,7 @@ async fn the_trace_of_a_caller_goes_on_in_the_service() {
 
 #[tokio::test]
 async fn a_damaged_trace_context_starts_a_new_trace() {
-    init_telemetry("error", LogFormat::Json).unwrap();
+    init_telemetry("test", "error", LogFormat::Json).unwrap();
     let server = serve(|server| server).await;
     for damaged in ["", "nonsense", "00-xyz-xyz-01", "00-00000000000000000000000000000000-0000000000000000-01"] {
         let mut call = request("");

@@ -39,7 +39,7 @@ fn main() -> ExitCode {
 
 #[tokio::main(flavor = "current_thread")]
 async fn be_the_process(kind: &str) -> ExitCode {
-    init_telemetry("INFO", LogFormat::Json).unwrap();
+    init_telemetry("test", "INFO", LogFormat::Json).unwrap();
     let supervisor = Supervisor::new();
     let draining = supervisor.draining();
     let stubborn = kind == "stubborn";

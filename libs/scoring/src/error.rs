@@ -104,6 +104,26 @@ pub enum Error {
     /// A parameter of the scheme is out of its range.
     #[error("pareto_temperature must be finite and greater than 0, not {0}")]
     Temperature(f64),
+    /// A threshold is out of its range, or too fine to be compared exactly.
+    #[error("{parameter} must be 0 to {most} with at most {decimals} decimals, not {value}")]
+    Threshold {
+        /// Which parameter.
+        parameter: &'static str,
+        /// What it is.
+        value: f64,
+        /// The most that it can be.
+        most: f64,
+        /// How many decimals count.
+        decimals: u32,
+    },
+    /// The least gap is larger than the largest.
+    #[error("threshold_min_gap is {least}, above threshold_max_gap, which is {most}: lower the one or raise the other")]
+    Gaps {
+        /// The least gap.
+        least: f64,
+        /// The largest gap.
+        most: f64,
+    },
     /// A floor is no success rate that somebody could be above.
     #[error("the floor of {env_id} must be at least 0 and less than 1, not {floor}")]
     Floor {

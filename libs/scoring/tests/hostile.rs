@@ -172,7 +172,7 @@ fn play(seed: u64, most_miners: usize, most_environments: usize, seen: &mut Seen
     };
     drop(field);
     let worth = [SubsetPoints::Linear, SubsetPoints::Exponential, SubsetPoints::Equal][random.below(3)];
-    let rule = Published1 { weight_scheme: worth, pareto_temperature: random.double() };
+    let rule = Published1::new(worth, random.double());
 
     // The kernel counts the peak of resident memory anew.
     fs::write("/proc/self/clear_refs", "5").unwrap();

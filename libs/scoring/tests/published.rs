@@ -206,8 +206,7 @@ fn sixty_four_environments_are_counted_exactly() {
 
 #[test]
 fn a_scheme_is_a_value_that_reads_back_to_the_bit() {
-    let scheme =
-        Scheme::Published1(Published1 { weight_scheme: SubsetPoints::Exponential, pareto_temperature: 0.1 + 0.2 });
+    let scheme = Scheme::Published1(Published1::new(SubsetPoints::Exponential, 0.1 + 0.2));
     let text = serde_json::to_string(&scheme).unwrap();
     assert_eq!(
         text,
@@ -216,7 +215,7 @@ fn a_scheme_is_a_value_that_reads_back_to_the_bit() {
     assert_eq!(serde_json::from_str::<Scheme>(&text).unwrap(), scheme);
     assert!(serde_json::from_str::<Scheme>(&text.replace("published-1", "published-2")).is_err());
     for temperature in [0.0, -1.0, f64::NAN, f64::INFINITY] {
-        let rule = Published1 { weight_scheme: SubsetPoints::Linear, pareto_temperature: temperature };
+        let rule = Published1::new(SubsetPoints::Linear, temperature);
         assert!(rule.validate().is_err(), "{temperature}");
     }
 }

@@ -166,7 +166,7 @@ pub async fn start(
 }
 
 const NO_SCHEDULING: &str = "scheduling_url is not set: executors lease by gRPC, e.g. \
-    KINITRO_EXECUTOR_SCHEDULING_URL=http://scheduling:50051 (api_url, the REST gateway, is not used for that)";
+    KINITRO_EXECUTOR_SCHEDULING_URL=http://scheduling:50052 (api_url, the REST gateway, is not used for that)";
 
 fn executor_id(config: &Config) -> Result<ExecutorId, Error> {
     let id = config.executor_id.clone().unwrap_or_else(|| format!("executor-{:08x}", rand::random::<u32>()));
@@ -211,6 +211,9 @@ fn environments(config: &Config) -> Result<BTreeMap<String, Vec<(EnvId, u32)>>, 
     }
     if chosen.is_empty() {
         return Err(Error::Config(format!("env_ids and env_families leave no environment to play; there are {known}")));
+    }
+    for family in families.iter().flatten().filter(|family| !chosen.contains_key(*family)) {
+        tracing::warn!(family, "env_families or eval_images names a family of which this executor plays nothing");
     }
     for family in config.max_concurrent_per_family.keys().filter(|family| !chosen.contains_key(*family)) {
         tracing::warn!(family, "max_concurrent_per_family names a family that this executor does not play");

@@ -16,6 +16,8 @@ pub struct Config {
     pub api_key: Option<String>,
     /// Lets everybody fetch and submit tasks. For development; only at a loopback address.
     pub no_auth: bool,
+    /// The same, by the name that the earlier system has for it.
+    pub auth_disabled: bool,
     /// With `no_auth`: at any address all the same.
     pub no_auth_on_any_address: bool,
     /// Accepted for existing deployments; the gateway asks the services and needs no database.
@@ -50,6 +52,7 @@ impl Default for Config {
             port: 8000,
             api_key: None,
             no_auth: false,
+            auth_disabled: false,
             no_auth_on_any_address: false,
             database_url: None,
             task_stale_threshold_seconds: 300,

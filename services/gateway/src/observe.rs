@@ -27,6 +27,8 @@ const REQUEST_LIMIT: Duration = Duration::from_secs(40);
 const TRACEPARENT: &str = "traceparent";
 /// A path in the log is cut after this many bytes.
 const SHOWN_PATH: usize = 200;
+/// An answer that takes as long is logged whatever it says.
+const SLOW: Duration = Duration::from_secs(1);
 
 /// How many requests may be under way at once, and for how long.
 #[derive(Clone)]
@@ -72,9 +74,11 @@ pub(crate) async fn observe(mut request: Request, next: Next) -> Response {
         .record(took.as_secs_f64());
     let reason = response.extensions().get::<Problem>().map_or("", Problem::reason);
     let milliseconds = took.as_secs_f64() * 1000.0;
-    span.in_scope(|| match route.as_str() {
-        "/health" | "/metrics" => tracing::debug!(route, status, milliseconds, peer, reason, "answered"),
-        _ => tracing::info!(route, status, milliseconds, peer, reason, "answered"),
+    // `/health` says 503 of others, every few seconds.
+    let shown = (status >= 400 && route != "/health") || took >= SLOW;
+    span.in_scope(|| match shown {
+        true => tracing::info!(route, status, milliseconds, peer, reason, "answered"),
+        false => tracing::debug!(route, status, milliseconds, peer, reason, "answered"),
     });
     response
 }

@@ -2,6 +2,9 @@
 //!
 //! Data goes to stdout, everything else to stderr. Exit status 0, 1 (failed), 2 (bad usage).
 
+#[macro_use]
+mod output;
+
 mod cli;
 mod commitment;
 mod crypto;
@@ -23,10 +26,10 @@ mod settings;
 mod up;
 mod wallet;
 
-use std::{net::SocketAddr, process::ExitCode, time::Duration};
+use std::{io::IsTerminal as _, net::SocketAddr, process::ExitCode, time::Duration};
 
 use anyhow::{Context as _, Result};
-use kinitro_chassis::{LogFormat, Supervisor, init_telemetry};
+use kinitro_chassis::{LogFormat, Supervisor, fatal_line, init_telemetry};
 
 use crate::{
     cli::{Cli, Command, PolicyAction},
@@ -46,19 +49,40 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let outcome = runtime.block_on(run(cli));
+    let process = process_name(&cli.command);
+    let outcome = runtime.block_on(run(cli, process.unwrap_or("kinitro")));
     // What still runs was asked to stop and had its time.
     runtime.shutdown_timeout(Duration::from_secs(1));
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            match process.filter(|_| !std::io::stderr().is_terminal()) {
+                // The last line of a JSON log is no other than those before it.
+                Some(service) => eprintln!("{}", fatal_line(service, &format!("error: {error:#}"))),
+                None => eprintln!("error: {error:#}"),
+            }
             ExitCode::FAILURE
         }
     }
 }
 
-async fn run(cli: Cli) -> Result<()> {
+/// The name of a service, of which a log is kept.
+fn process_name(command: &Command) -> Option<&'static str> {
+    match command {
+        Command::Gateway(_) => Some("gateway"),
+        Command::Scheduling(_) => Some("scheduling"),
+        Command::Execution(_) => Some("execution"),
+        Command::Ingestion(_) => Some("ingestion"),
+        Command::Scoring(_) => Some("scoring"),
+        Command::Devchain(_) => Some("devchain"),
+        Command::Validate(_) => Some("validator"),
+        // Its log is a part of the executor's.
+        Command::FamilyWorker => Some("execution"),
+        _ => None,
+    }
+}
+
+async fn run(cli: Cli, process: &'static str) -> Result<()> {
     let quiet_by_default = matches!(
         cli.command,
         Command::Up(_)
@@ -73,9 +97,10 @@ async fn run(cli: Cli) -> Result<()> {
     );
     let level = cli.log_level.or_else(|| log_level(&cli.command));
     let level = level.as_deref().unwrap_or(if quiet_by_default { "WARNING" } else { "INFO" });
-    init_telemetry(level, LogFormat::Auto)?;
+    let alone = process_name(&cli.command).is_some();
+    init_telemetry(process, level, LogFormat::Auto)?;
     cli::warn_of_passwords(std::env::args());
-    let settings = Settings { file: cli.config, log_level: Some(level.to_owned()) };
+    let settings = Settings { file: cli.config, log_level: Some(level.to_owned()), alone };
     match cli.command {
         Command::Up(args) => up::run(*args, settings).await,
         Command::Demo(args) => demo::run(args).await,

@@ -3,7 +3,7 @@
 //! Ingestion, scheduling and scoring were one process once, so they share the prefix `KINITRO_SCHEDULER_`: a variable of one is no
 //! mistake for the others.
 
-use std::path::PathBuf;
+use std::{collections::BTreeMap, ffi::OsString, path::PathBuf};
 
 use kinitro_chassis::{ConfigError, ConfigLoader, field_names};
 use kinitro_execution::WorkerCommand;
@@ -42,12 +42,46 @@ pub struct Settings {
     pub file: Option<PathBuf>,
     /// The level of this process's log, which its children share; absent for their own default.
     pub log_level: Option<String>,
+    /// The process is one service, so that what this service does not read has no effect.
+    pub alone: bool,
 }
+
+/// Variables of the earlier system that stand for a setting of several sections, and the settings.
+const SHARED: [(&str, &str, &str); 6] = [
+    ("KINITRO_NETUID", "ingestion", "KINITRO_SCHEDULER_NETUID"),
+    ("KINITRO_NETWORK", "ingestion", "KINITRO_SCHEDULER_NETWORK"),
+    ("KINITRO_NETUID", "validator", "KINITRO_VALIDATOR_NETUID"),
+    ("KINITRO_NETWORK", "validator", "KINITRO_VALIDATOR_NETWORK"),
+    ("KINITRO_WALLET_NAME", "validator", "KINITRO_VALIDATOR_WALLET_NAME"),
+    ("KINITRO_HOTKEY_NAME", "validator", "KINITRO_VALIDATOR_HOTKEY_NAME"),
+];
+
+/// What variables of ours begin with, or are.
+const KNOWN: [&str; 16] = [
+    "KINITRO_API_",
+    "KINITRO_SCHEDULER_",
+    "KINITRO_EXECUTOR_",
+    "KINITRO_VALIDATOR_",
+    "KINITRO_DEVCHAIN_",
+    "KINITRO_CONFIG",
+    "KINITRO_DATABASE_URL",
+    "KINITRO_REDIS_URL",
+    "KINITRO_NETUID",
+    "KINITRO_NETWORK",
+    "KINITRO_WALLET_NAME",
+    "KINITRO_HOTKEY_NAME",
+    "KINITRO_HOTKEY_SEED",
+    "KINITRO_BACKEND_HOTKEY",
+    "KINITRO_BACKEND_PUBLIC_KEY",
+    "KINITRO_METAWORLD_ASSETS",
+];
 
 impl Settings {
     /// The gateway's.
     pub fn gateway(&self, flags: Value) -> Result<kinitro_gateway::Config, ConfigError> {
-        self.load("gateway", "KINITRO_API_", &[], flags)
+        let mut config: kinitro_gateway::Config = self.load("gateway", "KINITRO_API_", &[], flags)?;
+        config.no_auth |= config.auth_disabled;
+        Ok(config)
     }
 
     /// Scheduling's.
@@ -99,13 +133,58 @@ impl Settings {
     where
         C: Default + Serialize + DeserializeOwned,
     {
-        ConfigLoader::new(section, prefix)
+        let loader = ConfigLoader::new(section, prefix)
+            .environment(environment(section, std::env::vars_os()))
             .file(self.file.as_deref())
             .sections(SECTIONS)
             .also_known(also.iter().cloned())
-            .flags(flags)
-            .load()
+            .flags(flags);
+        let config = loader.load()?;
+        if self.alone {
+            say_without_effect(section, loader.without_effect::<C>());
+        }
+        Ok(config)
     }
+}
+
+/// The variables, with what stands for settings of a section as those settings.
+fn environment(section: &str, variables: impl Iterator<Item = (OsString, OsString)>) -> BTreeMap<String, String> {
+    // Variables that are not Unicode cannot be ours.
+    let text = |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
+    let mut variables: BTreeMap<String, String> = variables.filter_map(text).collect();
+    for (shared, _, own) in SHARED.into_iter().filter(|(_, of, _)| *of == section) {
+        if let Some(value) = variables.get(shared).cloned()
+            && variables.get(own).is_none_or(String::is_empty)
+        {
+            variables.insert(own.to_owned(), value);
+        }
+    }
+    variables
+}
+
+/// Says which variables are set for nothing.
+fn say_without_effect(section: &str, mut names: Vec<String>) {
+    let ours = |name: &String| name.starts_with("KINITRO_") && !KNOWN.iter().any(|known| name.starts_with(known));
+    names.extend(std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()).filter(ours));
+    if names.is_empty() {
+        return;
+    }
+    let shown: Vec<String> = names.iter().map(|name| format!("{name}{}", reader(name))).collect();
+    tracing::warn!("these variables are set and have no effect on {section}: {}", shown.join(", "));
+}
+
+/// Which service reads a variable of those that share a prefix.
+fn reader(name: &str) -> String {
+    let Some(field) = name.strip_prefix(SCHEDULER).map(str::to_lowercase) else { return String::new() };
+    let readers: Vec<&str> = [
+        ("ingestion", field_names::<kinitro_ingestion::Config>()),
+        ("scheduling", field_names::<kinitro_scheduling::Config>()),
+        ("scoring", field_names::<kinitro_scoring::Config>()),
+    ]
+    .into_iter()
+    .filter_map(|(service, fields)| fields.contains(&field).then_some(service))
+    .collect();
+    if readers.is_empty() { String::new() } else { format!(" ({} reads it)", readers.join(" or ")) }
 }
 
 fn scheduler_fields() -> Vec<String> {

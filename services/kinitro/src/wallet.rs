@@ -58,8 +58,12 @@ fn source(args: &WalletArgs) -> Result<Source<'_>> {
         let Ok(secret) = secret.into_string() else { bail!("the variable {SEED} is no text") };
         return Ok(Source::Variable(Zeroizing::new(secret)));
     }
-    let name = |given: &Option<String>| given.clone().unwrap_or_else(|| DEFAULT.to_owned());
-    let mut wallet = Wallet::new(name(&args.wallet_name), name(&args.hotkey_name));
+    let name = |given: &Option<String>, variable: &str| {
+        let said = || env::var(variable).ok().filter(|name| !name.is_empty());
+        given.clone().or_else(said).unwrap_or_else(|| DEFAULT.to_owned())
+    };
+    let mut wallet =
+        Wallet::new(name(&args.wallet_name, "KINITRO_WALLET_NAME"), name(&args.hotkey_name, "KINITRO_HOTKEY_NAME"));
     if let Some(path) = &args.wallet_path {
         wallet.path.clone_from(path);
     }

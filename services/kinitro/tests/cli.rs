@@ -195,3 +195,136 @@ async fn reset_deletes_only_when_forced() {
     assert!(db(&["reset", "--force"]).status.success());
     assert_eq!(rows().await, 0, "the tables are there and empty");
 }
+
+/// Every line of the log, read as JSON.
+fn log_lines(output: &Output) -> Vec<Value> {
+    stderr(output).lines().map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}"))).collect()
+}
+
+#[test]
+fn a_reader_that_leaves_ends_the_program_quietly_and_a_full_disk_with_an_error() {
+    // The reading end is closed before anything is written.
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let output = kinitro(Path::new("/"), &["config"]).stdout(writer).output().unwrap();
+    assert_eq!((output.status.code(), stderr(&output)), (Some(0), ""), "{output:?}");
+
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let output = kinitro(Path::new("/"), &["config"]).stdout(full).output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(stderr(&output).starts_with("error: cannot write to stdout: No space left"), "{}", stderr(&output));
+
+    // Nobody reads the log: that is no reason to crash, either.
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let output = kinitro(Path::new("/"), &["execution"]).stderr(writer).output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+}
+
+#[test]
+fn a_misspelt_log_level_is_refused() {
+    for arguments in [&["--log-level", "debgu", "config"][..], &["--log-level", "info,warming", "config"]] {
+        let output = run(arguments);
+        assert_code(&output, 1);
+        assert!(stderr(&output).contains(arguments[1]) && stderr(&output).contains("WARNING"), "{}", stderr(&output));
+    }
+    assert_code(&run(&["--log-level", "WARNING,kinitro_queue=debug", "config"]), 0);
+}
+
+#[test]
+fn a_service_that_cannot_start_says_so_in_its_log_and_names_what_is_set_for_nothing() {
+    let variables = [
+        ("KINITRO_BACKEND_EVAL_MEM_LIMIT", "8g"),
+        ("KINITRO_EXECUTOR_EVAL_IMAGE", "kinitro/eval-env:v1"),
+        ("KINITRO_EXECUTOR_EVAL_GPU", "true"),
+        ("KINITRO_EXECUTOR_VERIFICATION_CACHE_DIR", "/cache"),
+    ];
+    let output = run_with(&variables, &["executor", "--executor-id", "mine", "--eval-gpu", "--port", "0"]);
+    assert_code(&output, 1);
+    let lines = log_lines(&output);
+    for line in &lines {
+        assert_eq!(line["service"], "execution", "{line}");
+    }
+    let said = |text: &str| lines.iter().filter(|line| line["message"].as_str().unwrap().contains(text)).count();
+    assert_eq!(said("no effect on execution: KINITRO_BACKEND_EVAL_MEM_LIMIT"), 1, "{}", stderr(&output));
+    for field in ["eval_image is set", "eval_gpu is set", "verification_* is set"] {
+        assert_eq!(said(field), 1, "{field}: {}", stderr(&output));
+    }
+    let last = lines.last().unwrap();
+    assert_eq!(last["level"], "ERROR", "{last}");
+    assert!(last["message"].as_str().unwrap().contains("http://scheduling:50052"), "{last}");
+}
+
+#[test]
+fn a_variable_that_another_service_reads_is_named() {
+    let variables = [
+        ("KINITRO_SCHEDULER_BACKEND_PRIVATE_KEY_FILE", "/keys/backend"),
+        ("KINITRO_SCHEDULER_PARETO_TEMPERATURE", "2.5"),
+        ("KINITRO_SCHEDULER_EPISODES_PER_ENV", "0"),
+    ];
+    let output = run_with(&variables, &["scheduler", "--port", "0"]);
+    assert_code(&output, 1);
+    let expected = "no effect on scheduling: KINITRO_SCHEDULER_BACKEND_PRIVATE_KEY_FILE (ingestion reads it), \
+                    KINITRO_SCHEDULER_PARETO_TEMPERATURE (scoring reads it)";
+    let lines = log_lines(&output);
+    let warned = |line: &Value| line["level"] == "WARN" && line["message"].as_str().unwrap().ends_with(expected);
+    assert!(lines.iter().any(warned), "{}", stderr(&output));
+}
+
+#[test]
+fn nonsense_in_settings_without_effect_is_refused() {
+    for (name, value, said) in [
+        ("KINITRO_EXECUTOR_VERIFICATION_RATE", "7.5", "verification_rate is 7.5"),
+        ("KINITRO_EXECUTOR_EVAL_MODE", "dokcer", "docker or basilica"),
+    ] {
+        let output = run_with(&[(name, value)], &["execution", "--port", "0"]);
+        assert_code(&output, 1);
+        assert!(stderr(&output).contains(said), "{}", stderr(&output));
+    }
+}
+
+#[test]
+fn names_of_the_python_system_have_their_effect() {
+    let variables = [
+        ("KINITRO_API_AUTH_DISABLED", "true"),
+        ("KINITRO_SCHEDULER_THRESHOLD_Z_SCORE", "2.0"),
+        ("KINITRO_SCHEDULER_THRESHOLD_MIN_GAP", "0.01"),
+        ("KINITRO_SCHEDULER_THRESHOLD_MAX_GAP", "0.2"),
+        ("KINITRO_NETUID", "7"),
+        ("KINITRO_NETWORK", "test"),
+        ("KINITRO_WALLET_NAME", "mine"),
+        ("KINITRO_HOTKEY_NAME", "hot"),
+    ];
+    let output = run_with(&variables, &["config"]);
+    assert_code(&output, 0);
+    let effective: toml::Table = toml::from_str(stdout(&output)).unwrap();
+    assert_eq!(effective["gateway"]["no_auth"].as_bool(), Some(true));
+    assert_eq!(effective["scoring"]["threshold_z_score"].as_float(), Some(2.0));
+    assert_eq!(effective["scoring"]["threshold_min_gap"].as_float(), Some(0.01));
+    assert_eq!(effective["scoring"]["threshold_max_gap"].as_float(), Some(0.2));
+    for section in ["ingestion", "validator"] {
+        assert_eq!(effective[section]["netuid"].as_integer(), Some(7), "{section}");
+        assert_eq!(effective[section]["network"].as_str(), Some("test"), "{section}");
+    }
+    let wallet = [&effective["validator"]["wallet_name"], &effective["validator"]["hotkey_name"]];
+    assert_eq!(wallet.map(|name| name.as_str()), [Some("mine"), Some("hot")]);
+
+    // The own name of a setting goes before the shared one.
+    let output = run_with(&[("KINITRO_NETUID", "7"), ("KINITRO_VALIDATOR_NETUID", "8")], &["config"]);
+    let effective: toml::Table = toml::from_str(stdout(&output)).unwrap();
+    assert_eq!(effective["validator"]["netuid"].as_integer(), Some(8));
+    assert_eq!(effective["ingestion"]["netuid"].as_integer(), Some(7));
+
+    // For a command that asks for a subnet and a wallet.
+    let output = run_with(
+        &[
+            ("KINITRO_NETUID", "7"),
+            ("KINITRO_WALLET_NAME", "mine"),
+            ("KINITRO_HOTKEY_NAME", "hot"),
+            ("HOME", "/nowhere"),
+        ],
+        &["miner", "show-commitment"],
+    );
+    assert_code(&output, 1);
+    assert!(stderr(&output).contains("/mine/hotkeys/hot"), "{}", stderr(&output));
+}

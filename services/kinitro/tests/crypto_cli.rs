@@ -223,3 +223,40 @@ fn test_encryption_opens_what_it_sealed_in_both_forms() {
     let output = run(&["test-encryption", "--private-key-file", &file, "--deployment-id", "mine"]);
     assert_eq!(output.status.code(), Some(2), "{output:?}");
 }
+
+#[test]
+fn the_short_flags_of_the_python_program_are_taken_and_force_keeps_the_old_private_key() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |arguments: &[&str]| {
+        let output = kinitro(folder.path(), arguments).output().unwrap();
+        (
+            output.status.code(),
+            format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr)),
+        )
+    };
+    let generate = ["crypto", "generate-keypair", "-o", ".", "-n", "mine"];
+    assert_eq!(run(&generate).0, Some(0));
+    let read = |name: &str| std::fs::read_to_string(folder.path().join(name)).unwrap();
+    let (old, old_public) = (read("mine"), read("mine.pub"));
+    let (code, said) = run(&generate);
+    assert!(code == Some(1) && said.contains("--force"), "{said}");
+    let forced = [&generate[..], &["-f"]].concat();
+    let (code, said) = run(&forced);
+    assert!(code == Some(0) && said.contains("PREVIOUS_PRIVATE_KEY_FILE"), "{said}");
+    assert_eq!(read("mine.previous"), old);
+    assert!(read("mine") != old && read("mine.pub") != old_public);
+    let now = read("mine");
+    let (code, said) = run(&forced);
+    assert!(code == Some(1) && said.contains("mine.previous exists already"), "{said}");
+    assert_eq!(read("mine"), now, "nothing was changed");
+
+    assert_eq!(run(&["crypto", "show-public-key", "-f", "mine"]), (Some(0), read("mine.pub")));
+    let public = read("mine.pub");
+    let uuid = "8a4cd2e1-36f7-4e0f-9b5d-0c1f2a3b4c5d";
+    assert_eq!(run(&["crypto", "test-encryption", "-f", "mine", "-p", public.trim(), "-d", uuid]).0, Some(0));
+    let (code, said) = run(&["crypto", "test-encryption", "-f", "mine", "-p", old_public.trim()]);
+    assert!(code == Some(1) && said.contains("--public-key is"), "{said}");
+    // A private key is no argument, by whatever name.
+    let (code, said) = run(&["crypto", "show-public-key", "-k", now.trim()]);
+    assert!(code == Some(2) && said.contains("--private-key-file") && !said.contains(now.trim()), "{said}");
+}

@@ -45,6 +45,11 @@ pub async fn start(config: Config, listener: TcpListener, supervisor: &Superviso
     if environments.is_empty() {
         tracing::warn!("env_families and env_ids leave no environment: no cycle will start");
     }
+    for family in config.env_families.iter().flatten() {
+        if !environments.iter().any(|env_id| env_id.family() == family.as_str()) {
+            tracing::warn!(family, "env_families names a family of which no cycle plays anything");
+        }
+    }
     let settings = PoolSettings {
         application: "kinitro-scheduling",
         max_connections: MAX_CONNECTIONS,

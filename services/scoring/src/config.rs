@@ -24,6 +24,12 @@ pub struct Config {
     pub database_password_file: Option<PathBuf>,
     /// Temperature of the softmax that turns points into weights; finite and greater than 0.
     pub pareto_temperature: f64,
+    /// For `published-1`: how many standard errors of an earlier miner's rate a later one must exceed it by. Recorded with the cycle.
+    pub threshold_z_score: f64,
+    /// For `published-1`: the least that this gap can be.
+    pub threshold_min_gap: f64,
+    /// For `published-1`: the most that this gap can be.
+    pub threshold_max_gap: f64,
     /// The scheme that scores new cycles: `published-1` or `guarded-1`.
     pub scheme: String,
     /// For `guarded-1`: the success of somebody who does nothing useful, by environment, e.g.
@@ -48,6 +54,9 @@ impl Default for Config {
             database_password: None,
             database_password_file: None,
             pareto_temperature: 1.0,
+            threshold_z_score: 1.5,
+            threshold_min_gap: 0.02,
+            threshold_max_gap: 0.1,
             scheme: "published-1".to_owned(),
             floors: BTreeMap::new(),
             burn_uid: None,
@@ -87,19 +96,33 @@ impl Config {
         }
     }
 
+    fn has_other_thresholds(&self) -> bool {
+        let of = |config: &Self| (config.threshold_z_score, config.threshold_min_gap, config.threshold_max_gap);
+        of(self) != of(&Self::default())
+    }
+
     /// The scheme with its parameters.
     pub(crate) fn scheme(&self) -> Result<Scheme, String> {
         let &Self { weight_scheme, pareto_temperature, burn_uid, .. } = self;
+        let &Self { threshold_z_score, threshold_min_gap, threshold_max_gap, .. } = self;
+        let published = Published1::new(weight_scheme, pareto_temperature);
         let floors = self.floors.clone();
         let burns = burn_uid.is_none() || self.no_success == Some(NoSuccess::Burn);
         let scheme = match (self.scheme.as_str(), burn_uid) {
             ("published-1", _) if floors.is_empty() && burns => {
-                Scheme::Published1(Published1 { weight_scheme, pareto_temperature })
+                Scheme::Published1(Published1 { threshold_z_score, threshold_min_gap, threshold_max_gap, ..published })
             }
             ("published-1", _) => {
                 return Err(
                     "floors have no effect under published-1, and burn_uid none unless no_success is `burn`: remove them, or set \
                      scheme to guarded-1"
+                        .to_owned(),
+                );
+            }
+            ("guarded-1", _) if self.has_other_thresholds() => {
+                return Err(
+                    "threshold_z_score, threshold_min_gap and threshold_max_gap have no effect under guarded-1: remove them, or set \
+                     scheme to published-1"
                         .to_owned(),
                 );
             }
@@ -143,6 +166,21 @@ mod tests {
         }
         let error = Config { scheme: "published-2".to_owned(), ..config }.validate();
         assert_eq!(error, Err("scheme `published-2` is unknown: expected published-1 or guarded-1".to_owned()));
+    }
+
+    #[test]
+    fn thresholds_are_parameters_of_published_1_and_of_nothing_else() {
+        let config = Config { threshold_z_score: 2.0, threshold_min_gap: 0.01, ..Config::default() };
+        let parameters = serde_json::to_value(config.scheme().expect("valid")).expect("a value");
+        assert_eq!(parameters["threshold_z_score"], 2.0, "{parameters}");
+        assert_eq!(
+            (&parameters["threshold_min_gap"], &parameters["threshold_max_gap"]),
+            (&0.01.into(), &serde_json::Value::Null)
+        );
+        let refused = Config { scheme: "guarded-1".to_owned(), burn_uid: Some(MinerUid(0)), ..config }.validate();
+        assert!(refused.is_err_and(|refused| refused.contains("no effect under guarded-1")));
+        let wrong = Config { threshold_max_gap: 0.01, ..Config::default() }.validate();
+        assert!(wrong.is_err_and(|wrong| wrong.contains("threshold_min_gap")));
     }
 
     #[test]

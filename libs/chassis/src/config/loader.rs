@@ -25,7 +25,10 @@ const COMMAND_LINE: &str = "the command line";
 
 /// The variables of the operators' guides. One that a section has no use for is not a mistake.
 const GUIDE_VARIABLES: &[(&str, &[&str])] = &[
-    ("KINITRO_API_", &["host", "port", "database_url", "log_level", "task_stale_threshold_seconds", "api_key"]),
+    (
+        "KINITRO_API_",
+        &["host", "port", "database_url", "log_level", "task_stale_threshold_seconds", "api_key", "auth_disabled"],
+    ),
     (
         "KINITRO_SCHEDULER_",
         &[
@@ -41,6 +44,9 @@ const GUIDE_VARIABLES: &[(&str, &[&str])] = &[
             "cycle_timeout_seconds",
             "backend_private_key",
             "backend_private_key_file",
+            "threshold_z_score",
+            "threshold_min_gap",
+            "threshold_max_gap",
         ],
     ),
     (
@@ -62,6 +68,7 @@ const GUIDE_VARIABLES: &[(&str, &[&str])] = &[
             "env_ids",
             "eval_mem_limit",
             "eval_hosts",
+            "eval_gpu",
             "max_timesteps",
             "action_timeout",
             "eval_timeout",
@@ -71,6 +78,7 @@ const GUIDE_VARIABLES: &[(&str, &[&str])] = &[
             "verification_tolerance",
             "verification_samples",
             "verification_max_repo_size_gb",
+            "verification_cache_dir",
         ],
     ),
     ("KINITRO_VALIDATOR_", &["log_level"]),
@@ -245,6 +253,17 @@ impl ConfigLoader {
             fields.insert(field, self.layered(value)?);
         }
         Ok(Layer { origin: ENVIRONMENT.to_owned(), prefix: Some(self.prefix.clone()), fields })
+    }
+
+    /// The variables that are set, are known, and are no setting of this section: nothing here reads them. The log level is applied by the
+    /// program.
+    pub fn without_effect<C: Default + Serialize>(&self) -> Vec<String> {
+        let own = field_names::<C>();
+        let unread = |(name, text): &(&String, &String)| {
+            let field = name.strip_prefix(&self.prefix).map(str::to_lowercase);
+            !text.is_empty() && field.is_some_and(|field| field != "log_level" && !own.contains(&field))
+        };
+        self.environment.iter().filter(unread).map(|(name, _)| name.clone()).collect()
     }
 
     fn is_known_elsewhere(&self, field: &str) -> bool {

@@ -39,7 +39,7 @@ pub fn table(episodes: u32, miners: &[(u16, u64, &[u32])]) -> Tallies {
 }
 
 pub fn score(tallies: &Tallies, weight_scheme: SubsetPoints, pareto_temperature: f64) -> Scores {
-    Published1 { weight_scheme, pareto_temperature }.score(tallies).unwrap()
+    Published1::new(weight_scheme, pareto_temperature).score(tallies).unwrap()
 }
 
 pub fn points(scores: &Scores) -> Vec<u128> {

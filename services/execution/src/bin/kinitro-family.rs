@@ -6,7 +6,7 @@ use kinitro_chassis::{LogFormat, init_telemetry};
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let outcome = match init_telemetry("WARNING", LogFormat::Auto) {
+    let outcome = match init_telemetry("execution", "WARNING", LogFormat::Auto) {
         Ok(()) => kinitro_execution::family_worker().await.map_err(|error| error.to_string()),
         Err(error) => Err(error.to_string()),
     };

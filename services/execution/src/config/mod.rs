@@ -34,7 +34,7 @@ pub enum ImageQuality {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// Where scheduling answers gRPC, e.g. `http://scheduling:50051`.
+    /// Where scheduling answers gRPC, e.g. `http://scheduling:50052`.
     pub scheduling_url: Option<String>,
     /// The name under which tasks are leased; `executor-<random>` when absent.
     pub executor_id: Option<String>,
@@ -105,6 +105,10 @@ pub struct Config {
     /// Container images by family. The families named here are played when `env_families` is absent.
     #[serde(deserialize_with = "optional_json")]
     pub eval_images: Option<Value>,
+    /// The one container image of still older deployments.
+    pub eval_image: Option<String>,
+    /// Whether evaluation containers had a GPU.
+    pub eval_gpu: Option<bool>,
     /// Where evaluation containers ran.
     pub eval_mode: Option<String>,
     /// Memory of an evaluation container.
@@ -124,6 +128,8 @@ pub struct Config {
     pub verification_samples: Option<u32>,
     /// The largest repository that is checked.
     pub verification_max_repo_size_gb: Option<f64>,
+    /// Where repositories that are checked are kept.
+    pub verification_cache_dir: Option<String>,
 }
 
 impl Default for Config {
@@ -159,6 +165,8 @@ impl Default for Config {
             api_url: None,
             api_key: None,
             eval_images: None,
+            eval_image: None,
+            eval_gpu: None,
             eval_mode: None,
             eval_mem_limit: None,
             eval_hosts: None,
@@ -168,6 +176,7 @@ impl Default for Config {
             verification_tolerance: None,
             verification_samples: None,
             verification_max_repo_size_gb: None,
+            verification_cache_dir: None,
         }
     }
 }
@@ -232,6 +241,20 @@ impl Config {
         }
         for id in self.env_ids.iter().flatten() {
             id.parse::<EnvId>().map_err(|error| format!("env_ids: {error}"))?;
+        }
+        // They have no effect, but a nonsense value shows that something else was meant.
+        if let Some(mode) = self.eval_mode.as_deref().filter(|mode| !matches!(*mode, "docker" | "basilica")) {
+            return Err(format!("eval_mode is {mode:?}; it must be docker or basilica, or better be left out"));
+        }
+        for (name, value, most) in [
+            ("verification_rate", self.verification_rate, 1.0),
+            ("verification_tolerance", self.verification_tolerance, f64::MAX),
+            ("verification_max_repo_size_gb", self.verification_max_repo_size_gb, f64::MAX),
+        ] {
+            if let Some(value) = value.filter(|value| !(0.0..=most).contains(value)) {
+                let limit = if most < f64::MAX { format!("0 to {most}") } else { "0 or more".to_owned() };
+                return Err(format!("{name} is {value}; it must be {limit}, or better be left out"));
+            }
         }
         if self.eval_images.as_ref().is_some_and(|images| !images.is_object()) {
             return Err("eval_images must be a JSON object of family to image".to_owned());
@@ -313,10 +336,11 @@ mod tests {
             "eval_images": {"metaworld": "kinitro/metaworld:v1"}, "eval_hosts": "[\"localhost\"]",
             "use_concurrent_executor": true, "max_concurrent_per_family": "{\"metaworld\": 50}", "verification_enabled": true,
             "verification_rate": 0.05, "verification_tolerance": 0.001, "verification_samples": 5,
-            "verification_max_repo_size_gb": 5.0,
+            "verification_max_repo_size_gb": 5.0, "verification_cache_dir": "/cache", "eval_image": "kinitro/eval-env:v1",
+            "eval_gpu": true,
         }));
         assert_eq!(config.validate(), Ok(()));
-        assert_eq!(config.superseded().len(), 8, "{:#?}", config.superseded());
+        assert_eq!(config.superseded().len(), 10, "{:#?}", config.superseded());
     }
 
     #[test]
@@ -338,6 +362,10 @@ mod tests {
             ("executor_id", json!("two words")),
             ("env_ids", json!(["push-v3"])),
             ("eval_images", json!("[1]")),
+            ("eval_mode", json!("dokcer")),
+            ("verification_rate", json!(7.5)),
+            ("verification_tolerance", json!(-0.1)),
+            ("verification_max_repo_size_gb", json!(-1)),
             ("drain_seconds", json!(-0.1)),
             ("beacon", json!("example.com")),
             ("beacon", json!("http://user@/")),

@@ -22,6 +22,12 @@ impl Config {
             "eval_images",
             "environments are built in and no image is run; only the families it names are used, when env_families is not set",
         );
+        line(self.eval_image.is_some(), "eval_image", "environments are built in and no image is run");
+        line(
+            self.eval_gpu.is_some(),
+            "eval_gpu",
+            "pictures are drawn by this process, where there is a GPU and image_quality asks for it; there is nothing to switch on or off",
+        );
         line(
             self.eval_mode.is_some(),
             "eval_mode",
@@ -45,7 +51,8 @@ impl Config {
         let verification = self.verification_rate.is_some()
             || self.verification_tolerance.is_some()
             || self.verification_samples.is_some()
-            || self.verification_max_repo_size_gb.is_some();
+            || self.verification_max_repo_size_gb.is_some()
+            || self.verification_cache_dir.is_some();
         line(
             verification || self.verification_enabled == Some(true),
             "verification_*",

@@ -18,7 +18,7 @@ use std::{
 };
 
 use kinitro_chassis::continue_trace;
-use kinitro_domain::{Cause, EnvId, ExecutorId};
+use kinitro_domain::{Cause, EnvId, ExecutorId, Verdict};
 use kinitro_proto::scheduling::v1::{Lease, LeaseTasksRequest, LeaseTasksResponse, Task, TaskResult};
 use tokio::{
     sync::{Notify, mpsc, watch},
@@ -242,7 +242,15 @@ impl Leasing {
             Cause::PolicyUnreachable => self.network.unreached(&task.miner_endpoint).await,
             _ => None,
         };
-        tracing::info!(cause = %report.cause, timesteps = report.timesteps, evidence = report.evidence, "episode ended");
+        tracing::info!(
+            executor_id = %self.executor_id,
+            success = report.cause.verdict() == Verdict::Success,
+            total_reward = report.total_reward,
+            cause = %report.cause,
+            timesteps = report.timesteps,
+            evidence = report.evidence,
+            "episode ended"
+        );
         self.leases.finish(&lease, if report.cause.verdict().counts() { End::Counts } else { End::Fault });
         self.finished.fetch_add(1, Ordering::Relaxed);
         // The slot is kept until the result is taken in, which bounds how many results can wait.

@@ -79,7 +79,7 @@ fn prefix(arguments: impl Iterator<Item = String>) -> Result<String, String> {
 fn run(prefix: &str) -> Result<()> {
     let (log, json) = (in_target("bench.log"), in_target("bench.json"));
     let lines = File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
-    init_telemetry_into("INFO", LogFormat::Json, Mutex::new(lines), false)?;
+    init_telemetry_into("bench", "INFO", LogFormat::Json, Mutex::new(lines), false)?;
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")?;
     let figures = runtime.block_on(async {

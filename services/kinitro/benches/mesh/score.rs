@@ -65,7 +65,7 @@ pub async fn measure(wanted: Vec<&'static str>) -> Result<Vec<Figure>> {
         eprintln!("{name}");
         let field = Field::new(miners, environments, kind);
         let tallies = field.tallies()?;
-        let rule = Published1 { weight_scheme: SubsetPoints::Linear, pareto_temperature: 1.0 };
+        let rule = Published1::new(SubsetPoints::Linear, 1.0);
         let (scores, operations) = rule.measured_score(&tallies)?;
         check(name, kind, &scores)?;
 

@@ -11,20 +11,20 @@ use super::secret::{Never, NotAnArgument};
 #[derive(Debug, Args)]
 pub struct SubnetArgs {
     /// Subnet UID.
-    #[arg(long)]
+    #[arg(long, env = "KINITRO_NETUID")]
     pub netuid: u16,
     /// Bittensor network: finney, test, local, or a ws(s) URL.
-    #[arg(long, default_value = "finney")]
+    #[arg(long, env = "KINITRO_NETWORK", default_value = "finney")]
     pub network: String,
 }
 
 /// A hotkey: a Bittensor wallet, or its bare secret where there is no wallet.
 #[derive(Debug, Args)]
 pub struct WalletArgs {
-    /// Wallet name [default: default].
+    /// Wallet name [default: KINITRO_WALLET_NAME, or default].
     #[arg(long, value_name = "NAME")]
     pub wallet_name: Option<String>,
-    /// Name of the hotkey in the wallet [default: default].
+    /// Name of the hotkey in the wallet [default: KINITRO_HOTKEY_NAME, or default].
     #[arg(long, value_name = "NAME")]
     pub hotkey_name: Option<String>,
     /// Where wallets are [default: ~/.bittensor/wallets].

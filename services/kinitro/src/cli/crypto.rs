@@ -30,11 +30,14 @@ pub enum CryptoAction {
 #[derive(Debug, Args)]
 pub struct GenerateKeypairArgs {
     /// Name of the private key's file; the public key's gets `.pub`.
-    #[arg(long, default_value = "backend", value_parser = key_name)]
+    #[arg(long, short = 'n', default_value = "backend", value_parser = key_name)]
     pub name: String,
     /// Where to put them [default: $XDG_CONFIG_HOME/kinitro/keys, or ~/.config/kinitro/keys].
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, short = 'o', value_name = "DIR")]
     pub output: Option<PathBuf>,
+    /// Take the place of files that exist; the old private key is kept as NAME.previous.
+    #[arg(long, short = 'f')]
+    pub force: bool,
     /// Paths and public key as JSON on stdout.
     #[arg(long)]
     pub json: bool,
@@ -45,10 +48,10 @@ pub struct GenerateKeypairArgs {
 pub struct PrivateKeyArgs {
     /// The private key's file. Without it KINITRO_SCHEDULER_BACKEND_PRIVATE_KEY_FILE names one, or
     /// KINITRO_SCHEDULER_BACKEND_PRIVATE_KEY holds the key.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, short = 'f', value_name = "FILE")]
     pub private_key_file: Option<PathBuf>,
     /// Refused.
-    #[arg(long, hide = true, value_parser = NotAnArgument("give --private-key-file, or set KINITRO_SCHEDULER_BACKEND_PRIVATE_KEY"))]
+    #[arg(long, short = 'k', hide = true, value_parser = NotAnArgument("give --private-key-file, or set KINITRO_SCHEDULER_BACKEND_PRIVATE_KEY"))]
     pub private_key: Option<Never>,
 }
 
@@ -76,7 +79,7 @@ pub struct PublishPublicKeyArgs {
 #[derive(Debug, Args)]
 pub struct FetchPublicKeyArgs {
     /// The backend's hotkey (SS58).
-    #[arg(long, env = "KINITRO_BACKEND_HOTKEY", value_name = "SS58", value_parser = hotkey)]
+    #[arg(long, short = 'b', env = "KINITRO_BACKEND_HOTKEY", value_name = "SS58", value_parser = hotkey)]
     pub backend_hotkey: Hotkey,
     #[command(flatten)]
     pub subnet: SubnetArgs,
@@ -90,8 +93,11 @@ pub struct FetchPublicKeyArgs {
 pub struct TestEncryptionArgs {
     #[command(flatten)]
     pub private_key: PrivateKeyArgs,
+    /// Check that this is the private key's public key (64 hex digits).
+    #[arg(long, short = 'p', value_name = "HEX")]
+    pub public_key: Option<String>,
     /// What to seal [default: a random UUID].
-    #[arg(long, value_name = "UUID")]
+    #[arg(long, short = 'd', value_name = "UUID")]
     pub deployment_id: Option<Uuid>,
 }
 

@@ -34,7 +34,7 @@ pub struct CommitArgs {
     #[arg(long)]
     pub full_revision: bool,
     /// The deployment that serves the policy.
-    #[arg(long, value_name = "UUID", group = "where")]
+    #[arg(long, short = 'd', value_name = "UUID", group = "where")]
     pub deployment_id: Option<Uuid>,
     /// The URL that serves the policy (http, https, grpc or grpcs), for local networks and hosts of one's own. Everybody can read it.
     #[arg(long, value_name = "URL", group = "where")]
@@ -44,11 +44,11 @@ pub struct CommitArgs {
     #[command(flatten)]
     pub wallet: WalletArgs,
     /// Seal the deployment, so that only the backend learns it.
-    #[arg(long, conflicts_with = "endpoint")]
+    #[arg(long, short = 'e', conflicts_with = "endpoint")]
     pub encrypt: bool,
     /// Seal with the public key that this hotkey published (SS58). Without it and --backend-public-key the variable
     /// KINITRO_BACKEND_HOTKEY or KINITRO_BACKEND_PUBLIC_KEY says it.
-    #[arg(long, value_name = "SS58", value_parser = hotkey, requires = "encrypt", conflicts_with_all = ["backend_public_key", "endpoint"])]
+    #[arg(long, short = 'b', value_name = "SS58", value_parser = hotkey, requires = "encrypt", conflicts_with_all = ["backend_public_key", "endpoint"])]
     pub backend_hotkey: Option<Hotkey>,
     /// Seal with this public key (64 hex digits).
     #[arg(long, value_name = "HEX", requires = "encrypt", conflicts_with = "endpoint")]

@@ -127,6 +127,18 @@ pub struct ExecutionFlags {
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub eval_images: Option<String>,
+    /// The name under which tasks are leased [default: executor-RANDOM].
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub executor_id: Option<String>,
+    /// Accepted for existing deployments; environments are built in.
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub eval_image: Option<String>,
+    /// Accepted for existing deployments; pictures are drawn by the executor itself.
+    #[arg(long, action = ArgAction::SetTrue)]
+    #[serde(skip_serializing_if = "is_false")]
+    pub eval_gpu: bool,
     /// Accepted for existing deployments; no container is run.
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]

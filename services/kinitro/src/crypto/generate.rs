@@ -8,7 +8,7 @@ use std::{
     path::{self, Path, PathBuf},
 };
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use kinitro_crypto::{CryptoError, PrivateKey};
 use serde_json::json;
 
@@ -24,6 +24,9 @@ pub fn run(args: &GenerateKeypairArgs) -> Result<()> {
     };
     let private_path = folder.join(name);
     let public_path = folder.join(format!("{name}.pub"));
+    if args.force {
+        make_room(&private_path, &public_path, &folder.join(format!("{name}.previous")))?;
+    }
     for path in [&private_path, &public_path] {
         if fs::symlink_metadata(path).is_ok() {
             return Err(taken(path));
@@ -63,6 +66,31 @@ pub fn run(args: &GenerateKeypairArgs) -> Result<()> {
     Ok(())
 }
 
+/// Moves an old private key out of the way, as what is sealed for it still has to be opened, and removes its public key.
+fn make_room(private: &Path, public: &Path, previous: &Path) -> Result<()> {
+    let is_there = |path: &Path| fs::symlink_metadata(path).is_ok();
+    for path in [private, public] {
+        if fs::symlink_metadata(path).is_ok_and(|metadata| !metadata.is_file()) {
+            bail!("{} is no regular file and is not replaced: choose another --name or --output", path.display());
+        }
+    }
+    if is_there(private) {
+        if is_there(previous) {
+            bail!("{} exists already: move it away, as --force keeps the old private key there", previous.display());
+        }
+        fs::rename(private, previous)
+            .with_context(|| format!("cannot keep {} as {}", private.display(), previous.display()))?;
+        eprintln!(
+            "the old private key is {}: set KINITRO_SCHEDULER_BACKEND_PREVIOUS_PRIVATE_KEY_FILE to it until the miners have committed again",
+            previous.display()
+        );
+    }
+    if is_there(public) {
+        fs::remove_file(public).with_context(|| format!("cannot remove {}", public.display()))?;
+    }
+    Ok(())
+}
+
 fn default_folder() -> Result<PathBuf> {
     // As the specification of these folders says, a relative one counts for nothing.
     let absolute = |name| env::var_os(name).map(PathBuf::from).filter(|folder| folder.is_absolute());
@@ -87,7 +115,7 @@ fn write(path: &Path, write: impl FnOnce(&Path) -> Result<(), CryptoError>) -> R
 
 fn taken(path: &Path) -> anyhow::Error {
     anyhow::anyhow!(
-        "{} exists already and is not overwritten: choose another --name or --output; what was sealed for a key that is lost \
+        "{} exists already and is not overwritten: choose another --name or --output, or add --force; what was sealed for a key that is lost \
          stays sealed",
         path.display()
     )

@@ -1,7 +1,7 @@
 //! `kinitro crypto test-encryption`: both sealed forms there and back, and a copy that must not open.
 
 use anyhow::{Context as _, Result, ensure};
-use kinitro_crypto::{Binding, CryptoError, open, open_bound, seal, seal_bound};
+use kinitro_crypto::{Binding, CryptoError, PublicKey, open, open_bound, seal, seal_bound};
 use uuid::Uuid;
 
 use super::key;
@@ -11,6 +11,10 @@ use crate::cli::TestEncryptionArgs;
 pub fn run(args: &TestEncryptionArgs) -> Result<()> {
     let key = key::private(&args.private_key)?;
     let public = key.public();
+    if let Some(given) = &args.public_key {
+        let given = PublicKey::from_hex(given.trim()).context("--public-key cannot be used")?;
+        ensure!(given == public, "--public-key is {given}, but the private key's public key is {public}");
+    }
     let deployment = args.deployment_id.unwrap_or_else(Uuid::new_v4);
     println!("public key  {public}\ndeployment  {deployment}");
 

@@ -86,7 +86,7 @@ impl AttackArgs {
             self.env_ids().into_iter().filter(|_| self.floor > 0.0).map(|env_id| (env_id, self.floor)).collect();
         let scheme = |rule: &Rule| {
             let scheme = match rule {
-                Rule::Published1 => Scheme::Published1(Published1 { weight_scheme, pareto_temperature }),
+                Rule::Published1 => Scheme::Published1(Published1::new(weight_scheme, pareto_temperature)),
                 Rule::Guarded1 => Scheme::Guarded1(Guarded1 {
                     weight_scheme,
                     pareto_temperature,

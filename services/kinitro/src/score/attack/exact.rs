@@ -57,7 +57,7 @@ mod tests {
 
     #[test]
     fn clones_win_as_often_as_the_design_document_says() {
-        let scheme = Scheme::Published1(Published1 { weight_scheme: SubsetPoints::Linear, pareto_temperature: 1.0 });
+        let scheme = Scheme::Published1(Published1::new(SubsetPoints::Linear, 1.0));
         let env_id = "simulated/env-0".parse().expect("valid");
         let chance = |episodes, clones| {
             let chance = false_crown(&scheme, &env_id, episodes, 0.5, clones).expect("valid");
