@@ -323,7 +323,7 @@ fn names_of_the_python_system_have_their_effect() {
             ("KINITRO_HOTKEY_NAME", "hot"),
             ("HOME", "/nowhere"),
         ],
-        &["miner", "show-commitment"],
+        &["miner", "commit", "--repo", "a/b", "--revision", "v1", "--endpoint", "http://h:1"],
     );
     assert_code(&output, 1);
     assert!(stderr(&output).contains("/mine/hotkeys/hot"), "{}", stderr(&output));
