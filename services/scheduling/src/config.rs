@@ -48,6 +48,9 @@ pub struct Config {
     pub heartbeat_lease_seconds: u64,
     /// Leases that a task may spend before it becomes a dead letter.
     pub max_attempts: u32,
+    /// How many seconds a policy may take for its answers in an episode, on average over a cycle. Episodes that are not played when a miner
+    /// has used up that time for all of its episodes count as its failures. 0 for no limit.
+    pub episode_budget_seconds: f64,
     /// The part of a miner's episodes in a cycle that may be lost as our fault after its policy saw an observation. What a miner alone
     /// loses beyond it counts as its failures.
     pub max_lost_share: f64,
@@ -90,6 +93,7 @@ impl Default for Config {
             task_stale_threshold_seconds: 900,
             heartbeat_lease_seconds: 30,
             max_attempts: 3,
+            episode_budget_seconds: 60.0,
             max_lost_share: 0.05,
             min_played_share: Required::default().in_all,
             min_miner_share: Required::default().of_miner,
@@ -180,6 +184,12 @@ impl Config {
             if !(least..=most).contains(&value) {
                 return Err(format!("{field} is {value}: set it to {least} … {most}"));
             }
+        }
+        if !(0.0..=86_400.0).contains(&self.episode_budget_seconds) {
+            return Err(format!(
+                "episode_budget_seconds is {}: set it to 0 (no limit) … 86400, e.g. 60",
+                self.episode_budget_seconds
+            ));
         }
         if !(0.0..=1.0).contains(&self.max_lost_share) {
             return Err(format!("max_lost_share is {}: set it to 0 … 1, e.g. 0.05 for 5 %", self.max_lost_share));
@@ -272,6 +282,7 @@ mod tests {
         assert!(refusal(|c| c.min_played_share = 0.0).starts_with("min_played_share is 0"));
         assert!(refusal(|c| c.min_miner_share = 1.5).starts_with("min_miner_share is 1.5"));
         assert!(refusal(|c| c.min_miner_share = f64::NAN).starts_with("min_miner_share is NaN"));
+        assert!(refusal(|c| c.episode_budget_seconds = -1.0).starts_with("episode_budget_seconds is -1"));
         assert!(refusal(|c| c.cycle_timeout_seconds = 900).starts_with("cycle_timeout_seconds (900)"));
         assert!(refusal(|c| c.database_url = "mysql://x".to_owned()).starts_with("database_url"));
         assert!(refusal(|c| c.queue_prefix = "a b".to_owned()).starts_with("queue_prefix"));

@@ -65,6 +65,7 @@ pub async fn start(config: Config, listener: TcpListener, supervisor: &Superviso
         lease: Duration::from_secs(config.task_stale_threshold_seconds),
         heartbeat_lease: Duration::from_secs(config.heartbeat_lease_seconds),
         max_attempts: config.max_attempts,
+        episode_budget: Some(config.episode_budget_seconds).filter(|seconds| *seconds > 0.0),
     };
     let tasks = Tasks::new(pool.clone(), queue.clone(), events.clone(), settings)
         .with_draining(supervisor.draining())

@@ -209,7 +209,8 @@ async fn leases_of_executors_that_heartbeat_are_short_and_those_of_others_as_lon
     let world = world().await;
     world.cycle(1, 1, 5).await;
     let hour = Duration::from_secs(3600);
-    let settings = TaskSettings { lease: hour, heartbeat_lease: Duration::from_secs(1), max_attempts: 3 };
+    let settings =
+        TaskSettings { lease: hour, heartbeat_lease: Duration::from_secs(1), max_attempts: 3, episode_budget: None };
     let tasks = world.tasks_with(settings).await;
     let lease = async |executor: &str, heartbeats: bool, lease_seconds: Option<u32>| {
         let request = LeaseTasksRequest { heartbeats, lease_seconds, ..lease_request(executor, 1) };

@@ -1,4 +1,5 @@
-//! The settings of an executor: `KINITRO_EXECUTOR_<FIELD>`, with the names and defaults of the operators' guide.
+//! The settings of an executor: `KINITRO_EXECUTOR_<FIELD>`, with the names and defaults of the operators' guide, but for `eval_timeout`: the
+//! guide's 300 seconds let one slow policy keep a slot for as long as an ordinary one needs for ten episodes.
 
 mod superseded;
 mod written;
@@ -143,7 +144,7 @@ impl Default for Config {
             action_timeout: 0.5,
             connect_timeout: 5.0,
             warm_up_seconds: 30.0,
-            eval_timeout: 300.0,
+            eval_timeout: 120.0,
             use_images: true,
             env_ids: None,
             env_families: None,
@@ -298,7 +299,7 @@ mod tests {
         let config = read(json!({}));
         assert_eq!(config.validate(), Ok(()));
         assert_eq!((config.batch_size, config.poll_interval_seconds, config.max_timesteps), (10, 5.0, 500));
-        assert_eq!((config.action_timeout, config.eval_timeout, config.use_images), (0.5, 300.0, true));
+        assert_eq!((config.action_timeout, config.eval_timeout, config.use_images), (0.5, 120.0, true));
         assert_eq!((config.default_max_concurrent, config.superseded().len()), (20, 0));
         assert_eq!((config.max_concurrent_per_miner, config.image_quality), (4, ImageQuality::Fast));
         assert_eq!(config.randomisation(), Randomisation::STANDARD);

@@ -87,6 +87,9 @@ impl Cycles {
     ) -> Result<(), CycleError> {
         let Some(mut cycle) = find_cycle(&self.pool, Which::Newest).await? else { return Ok(()) };
         self.sweep_cancelled(&cycle).await?;
+        if cycle.cycle_state() == CycleState::Running {
+            self.tasks.enforce_budget(cycle.cycle_id()).await?;
+        }
         if cycle.cycle_state() == CycleState::Running && !self.close_when_done(&mut cycle, deadline_counts).await? {
             return Ok(());
         }

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use kinitro_domain::{EnvId, ExecutorId, TaskId};
+use kinitro_domain::{EnvId, ExecutorId, MinerUid, TaskId};
 use kinitro_proto::scheduling::v1::{CompleteTasksRequest, CompleteTasksResponse};
 use uuid::Uuid;
 
@@ -23,6 +23,8 @@ pub(super) struct Answers {
     response: CompleteTasksResponse,
     /// Tasks that need no player any more.
     finished: Vec<(TaskId, EnvId)>,
+    /// The miners whose leases ended with a result.
+    ended: Vec<MinerUid>,
 }
 
 impl Answers {
@@ -46,6 +48,7 @@ impl Answers {
         for row in rows {
             self.accept();
             self.finish(row.id, &row.env_id)?;
+            self.ended.extend(u16::try_from(row.uid).map(MinerUid));
         }
         let ids: HashSet<Uuid> = rows.iter().map(|row| row.id).collect();
         for report in reports.iter().filter(|report| ids.contains(&report.id)) {
@@ -86,6 +89,7 @@ impl Tasks {
             }
         }
         self.complete_faults(&executor, &sorted_once(&faults), &mut answers).await?;
+        self.shares.ended(answers.ended.iter().copied());
         self.forget(&answers.finished).await;
         Ok(answers.response)
     }

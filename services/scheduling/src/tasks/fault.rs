@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use kinitro_domain::{EnvId, ExecutorId, TaskId};
+use kinitro_domain::{EnvId, ExecutorId, MinerUid, TaskId};
 use kinitro_queue::Entry;
 use uuid::Uuid;
 
@@ -91,6 +91,7 @@ impl Tasks {
         }
         let (mut again, mut finished, mut dead): (Vec<Entry>, Vec<(TaskId, EnvId)>, Vec<_>) = Default::default();
         let mut later: BTreeMap<Duration, Vec<(TaskId, EnvId)>> = BTreeMap::new();
+        self.shares.ended(rows.iter().filter_map(|row| u16::try_from(row.uid).ok()).map(MinerUid));
         for row in rows {
             answers.accept();
             let (task_id, env_id) = (TaskId(row.id), env_id_of(row.id, &row.env_id)?);

@@ -92,6 +92,7 @@ impl Tasks {
             let (env_id, uid) = (env_id_of(row.id, &row.env_id)?, uid_of(row.id, row.uid)?);
             released.push(Entry { task_id: TaskId(row.id), env_id, uid });
         }
+        self.shares.ended(released.iter().map(|entry| entry.uid));
         self.give_back(&executor, &released).await;
         metrics::counter!("kinitro_tasks_released_total").increment(released.len() as u64);
         Ok(ReleaseTasksResponse { released: u32::try_from(released.len()).unwrap_or(u32::MAX) })

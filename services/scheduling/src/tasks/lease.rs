@@ -78,7 +78,7 @@ impl Tasks {
             arrival.as_mut().enable();
             // Where a search ran out of time, the next one goes on.
             wanted.keep_expired = self.unheard.was_within(self.beaten().lives / 3);
-            let (tasks, waiting, resume) = self.heard(self.lease_now(&executor, wanted).await)?;
+            let (tasks, waiting, resume) = self.heard(self.lease_by_shares(&executor, wanted).await)?;
             wanted.resume = resume;
             let left = until.saturating_duration_since(Instant::now());
             if !tasks.is_empty() || left.is_zero() || self.draining.is_cancelled() {
@@ -108,6 +108,70 @@ impl Tasks {
         let longest = self.settings.lease;
         let lives = asked.map_or(longest, |seconds| Duration::from_secs(u64::from(seconds)).min(longest));
         Ok(LeaseTime { longest, lives })
+    }
+
+    /// Leases in passes, so that those come first who have taken the least time: see `shares`.
+    async fn lease_by_shares(
+        &self,
+        executor: &ExecutorId,
+        wanted: LeaseRequest<'_>,
+    ) -> Result<(Vec<Task>, u64, Option<Resume>), TaskError> {
+        self.shares.refresh(&self.pool, false).await?;
+        let slow = self.settings.episode_budget.map(|budget| budget / 2.0);
+        let mut passes = self.shares.passes(wanted.count, slow).into_iter();
+        let (mut tasks, mut of_miner) = (Vec::new(), HashMap::<u32, u32>::new());
+        let (mut waiting, mut resume, mut looked_again) = (0, None, false);
+        // With one pass there is nothing that those below their share could lose.
+        let in_passes = passes.len() > 1;
+        while let Some(pass) = passes.next() {
+            let left = wanted.count - tasks.len();
+            if pass.is_last && in_passes && !looked_again {
+                looked_again = true;
+                match self.shares.refresh(&self.pool, true).await {
+                    Ok(true) => {
+                        passes = self.shares.passes(left, slow).into_iter();
+                        continue;
+                    }
+                    Ok(false) => {}
+                    Err(error) => tracing::warn!(%error, "tasks are leased by what was known of the miners before"),
+                }
+            }
+            let most = wanted.max_per_miner.map(NonZeroU32::get);
+            let mut full = wanted.full.to_vec();
+            let got_all = of_miner.iter().filter(|(_, got)| most.is_some_and(|most| **got >= most));
+            full.extend(got_all.filter_map(|(uid, _)| u16::try_from(*uid).ok()).map(MinerUid));
+            full.extend(&pass.left_out);
+            full.truncate(MAX_FULL_MINERS);
+            // What a miner got in the passes before is part of what it may get.
+            let got = of_miner.values().copied().filter(|got| most.is_some_and(|most| *got < most)).max().unwrap_or(0);
+            let most = [most.map(|most| most - got), NonZeroU32::new(pass.most).map(NonZeroU32::get)];
+            let request = LeaseRequest {
+                count: left,
+                full: &full,
+                max_per_miner: most.into_iter().flatten().min().and_then(NonZeroU32::new),
+                resume: wanted.resume.filter(|_| pass.is_last),
+                ..wanted
+            };
+            let (leased, now_waiting, unfinished) = match self.lease_now(executor, request).await {
+                Ok(leased) => leased,
+                Err(error) if tasks.is_empty() => return Err(error),
+                // The executor has to hear of those that it holds already.
+                Err(error) => {
+                    tracing::warn!(%error, leased = tasks.len(), "fewer tasks are leased than were wanted");
+                    break;
+                }
+            };
+            waiting = now_waiting;
+            for task in leased {
+                *of_miner.entry(task.miner_uid).or_default() += 1;
+                tasks.push(task);
+            }
+            resume = unfinished;
+            if tasks.len() >= wanted.count || self.draining.is_cancelled() {
+                break;
+            }
+        }
+        Ok((tasks, waiting, resume))
     }
 
     /// What there is, how many tasks wait, and where to go on when the search was not finished.
@@ -140,6 +204,7 @@ impl Tasks {
                     return Err(error);
                 }
             };
+            self.shares.leased(tasks.iter().filter_map(|task| u16::try_from(task.miner_uid).ok()).map(MinerUid));
             metrics::counter!("kinitro_tasks_leased_total").increment(tasks.len() as u64);
             metrics::counter!("kinitro_tasks_redelivered_total").increment(redelivered as u64);
             metrics::gauge!("kinitro_queue_depth").set(waiting as f64);

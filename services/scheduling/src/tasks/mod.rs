@@ -34,12 +34,18 @@
 //! leases live for the time that the gateway names, at most [`TaskSettings::lease`]. After an outage no lease expires for a moment: see
 //! `unheard`.
 //!
+//! # Order
+//!
+//! The queue has the tasks in [`fair_order`], by episodes. Which miners are served from it first is decided at every lease, by the time that
+//! they took so far: see `shares`. Who used up its time in the cycle is served no more: see `budget`.
+//!
 //! A task whose policy was not reached is not leased again at once: see `fault`. It is pending meanwhile, and Redis knows when it is due.
 //!
 //! # Lock order
 //!
 //! Statements that touch several tasks get their ids sorted, so that two of them do not wait for each other crosswise.
 
+mod budget;
 mod close;
 mod complete;
 mod dead_letters;
@@ -56,6 +62,7 @@ mod reconcile;
 mod record;
 mod report;
 mod served;
+mod shares;
 mod snapshot;
 mod stats;
 mod unheard;
@@ -91,6 +98,7 @@ pub struct Tasks {
     events: EventBus,
     settings: TaskSettings,
     snapshots: snapshot::Snapshots,
+    shares: shares::Shares,
     /// Work came into the queue here.
     arrivals: Arc<Notify>,
     /// The queue ran empty, or a task became a dead letter, here.
@@ -104,7 +112,7 @@ pub struct Tasks {
 }
 
 /// How tasks are leased.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct TaskSettings {
     /// For how long a lease lives of an executor that says nothing while it plays, unless it asks for less.
     pub lease: Duration,
@@ -112,6 +120,9 @@ pub struct TaskSettings {
     pub heartbeat_lease: Duration,
     /// After so many attempts without a result a task is a dead letter.
     pub max_attempts: u32,
+    /// How many seconds a policy may take in an episode on average over the cycle, if there is a limit. One that takes more than half of it
+    /// is slow.
+    pub episode_budget: Option<f64>,
 }
 
 /// A task that is to be created.
@@ -138,6 +149,7 @@ impl Tasks {
             events,
             settings,
             snapshots: snapshot::Snapshots::default(),
+            shares: shares::Shares::default(),
             arrivals: Arc::default(),
             completed: Arc::default(),
             torn: Arc::default(),

@@ -9,6 +9,7 @@ use super::{TaskError, report::Report};
 pub(super) struct Recorded {
     pub(super) id: Uuid,
     pub(super) env_id: String,
+    pub(super) uid: i32,
 }
 
 /// Records the reports of open tasks, and of the dead letters of these cycles. The reports are sorted by id and name each task once.
@@ -51,7 +52,7 @@ pub(super) async fn record(
           WHERE t.id = r.id
             AND (t.state IN ('pending', 'assigned')
                  OR (t.state = 'failed' AND t.cause IS DISTINCT FROM 'cycle_closed' AND t.cycle_id = ANY($14)))
-      RETURNING t.id, t.env_id",
+      RETURNING t.id, t.env_id, t.uid",
         executor_id,
         &column(reports, |report| report.id),
         &column(reports, |report| report.verdict.as_str()) as _,

@@ -259,7 +259,7 @@ mod tests {
         let kept = |verdict: &str, cause: &str, message: &str| {
             let (verdict, cause) = (verdict.to_owned(), cause.to_owned());
             let fault_message = Some(message.to_owned());
-            Report::check(TaskResult { verdict, cause, fault_message, ..result() }).expect("valid").fault_message
+            check(TaskResult { verdict, cause, fault_message, ..result() }).expect("valid").fault_message
         };
         let fault = |message: &str| kept("policy_fault", "http_status", message);
         assert_eq!(fault(" 422\n\0\u{1b}[2J ").as_deref(), Some("422\u{fffd}\u{fffd}\u{fffd}[2J"));

@@ -37,7 +37,7 @@ pub async fn world_on(database: &str, redis_url: &str) -> World {
     let prefix = format!("test-{}", TaskId::new());
     let queue = WorkQueue::connect(redis_url, &prefix).await.unwrap();
     let events = EventBus::connect(redis_url, &prefix).await.unwrap();
-    let settings = TaskSettings { lease: LEASE, heartbeat_lease: LEASE, max_attempts: 3 };
+    let settings = TaskSettings { lease: LEASE, heartbeat_lease: LEASE, max_attempts: 3, episode_budget: Some(60.0) };
     let tasks = Tasks::new(pool.clone(), queue.clone(), events, settings);
     World { pool, queue, tasks, redis_url: redis_url.to_owned(), prefix }
 }
