@@ -17,6 +17,9 @@ CREATE TABLE scheduling.lost_attempts (
     executor_id text NOT NULL,
     -- That of the fault; `lease_lost` when the lease expired, `released` when it was handed back.
     cause       text NOT NULL,
+    -- The executor said that the policy had seen an observation: only such an attempt can be held against the miner. False when the
+    -- executor does not tell, as those of the Python system do not.
+    observed    boolean NOT NULL DEFAULT false,
     ended_at    timestamptz NOT NULL DEFAULT clock_timestamp(),
     -- The episode counts as a failure of the miner: too many of its attempts were lost, and not those of others.
     held        boolean NOT NULL DEFAULT false,

@@ -69,8 +69,9 @@ async fn an_episode_on_a_seed_of_its_own_counts_is_not_paired_and_can_be_checked
     assert!(!episode.held_against_miner);
 }
 
-#[tokio::test]
-async fn a_cheat_that_breaks_whatever_it_would_lose_has_lost_it() {
+/// Plays a cycle in which miner 2 breaks every other episode at its first attempt, and the executor reports that so: the miner's outcomes, and
+/// the episodes that were drawn anew.
+async fn cycle_with_a_cheat(broken: fn(&Task) -> TaskResult) -> (String, Vec<RedrawnEpisode>) {
     let mut deployment = Deployment::new(3).await;
     deployment.config.episodes_per_env = 18;
     let mut replica = deployment.start().await;
@@ -85,7 +86,7 @@ async fn a_cheat_that_breaks_whatever_it_would_lose_has_lost_it() {
                 // Would lose every other scene, and wins on what it is given then.
                 2 if task.attempt == 1 => {
                     met += 1;
-                    if met % 2 == 0 { lost(task) } else { success(task) }
+                    if met % 2 == 0 { broken(task) } else { success(task) }
                 }
                 _ => success(task),
             })
@@ -94,16 +95,30 @@ async fn a_cheat_that_breaks_whatever_it_would_lose_has_lost_it() {
         replica.complete(results).await;
     }
     replica.wait_for(cycle.id, "completed").await;
-    let broken = lost_attempts(&mut replica, cycle.id).await;
+    let redrawn = lost_attempts(&mut replica, cycle.id).await;
     let outcomes = outcomes(&deployment);
     assert_eq!([&outcomes[&0], &outcomes[&1]], ["1".repeat(18).as_str(); 2]);
-    let failures = outcomes[&2].chars().filter(|letter| *letter == '0').count();
     // Two may be chance.
-    assert!(broken.len() > 2, "seeds of which less than three in eighteen are even");
+    assert!(redrawn.len() > 2);
+    (outcomes[&2].clone(), redrawn)
+}
+
+#[tokio::test]
+async fn a_cheat_that_breaks_whatever_it_would_lose_has_lost_it() {
+    let (outcomes, redrawn) = cycle_with_a_cheat(lost).await;
+    let failures = outcomes.chars().filter(|letter| *letter == '0').count();
     assert_eq!(
-        (failures, broken.iter().filter(|episode| episode.held_against_miner).count()),
-        (broken.len(), broken.len())
+        (failures, redrawn.iter().filter(|episode| episode.held_against_miner).count()),
+        (redrawn.len(), redrawn.len())
     );
+}
+
+#[tokio::test]
+async fn what_an_executor_loses_that_does_not_tell_what_was_seen_is_held_against_no_miner() {
+    let (outcomes, redrawn) = cycle_with_a_cheat(|task| TaskResult { observation_shown: None, ..lost(task) }).await;
+    assert!(!outcomes.contains('0'), "{outcomes}");
+    assert_eq!(outcomes.chars().filter(|letter| *letter == 's').count(), redrawn.len(), "played on seeds of their own");
+    assert!(redrawn.iter().all(|episode| !episode.held_against_miner));
 }
 
 #[tokio::test]

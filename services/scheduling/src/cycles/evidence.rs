@@ -96,7 +96,7 @@ async fn read_lost(connection: &mut PgConnection, cycle_id: i64) -> Result<(Vec<
     let rows = sqlx::query!(
         r#"SELECT l.task_id, l.uid, l.executor_id, t.env_id, t.episode,
                   (extract(epoch FROM l.ended_at) * 1000000)::bigint AS "ended_us!",
-                  l.cause NOT IN ('lease_lost', 'released') AS "reported!",
+                  l.observed AS "reported!",
                   CASE WHEN t.state = 'completed' THEN coalesce(greatest(-1e300, least(1e300, t.total_reward)), 0) ELSE 0 END
                       AS "reward!"
              FROM scheduling.lost_attempts l JOIN scheduling.tasks t ON t.id = l.task_id

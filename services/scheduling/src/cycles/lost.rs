@@ -4,12 +4,13 @@
 //! about to lose, and be given scenes until one suits it. So what is lost beyond a small share counts as the miner's failures, if it is the
 //! miner alone that loses so much:
 //!
-//! - more attempts of it ended as a fault that an executor reported than its share allows (at least [`ALWAYS_ALLOWED`]),
+//! - more attempts of it ended as a fault that an executor reported so than its share allows (at least [`ALWAYS_ALLOWED`]),
 //! - most miners of the cycle are not like that: else it is our side, and nothing is held against any of them, and
 //! - so many of these were lost alone: no attempt of another miner that is not like that was lost at the same executor within [`TOGETHER`].
 //!   An executor that dies, and the process of a family, take episodes of several miners with them.
 //!
-//! Leases that expired and leases that were handed back never count against a miner: nothing is known of how these attempts ended.
+//! Leases that expired, leases that were handed back, and faults of executors that do not tell whether the policy had seen anything (those of
+//! the Python system) never count against a miner: too little is known of how these attempts ended.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -31,7 +32,8 @@ pub struct Lost {
     pub executor_id: String,
     /// When it ended, in microseconds since 1970.
     pub ended_us: i64,
-    /// An executor said that it failed; else its lease expired or was handed back.
+    /// An executor said that it failed after the policy had seen an observation; else its lease expired or was handed back, or its executor
+    /// does not tell.
     pub reported: bool,
     /// The reward of the result that the episode came to, 0 when there is none.
     pub reward: f64,

@@ -44,8 +44,9 @@ impl Tasks {
                           cause = CASE WHEN r.cause = 'policy_unreachable' THEN coalesce(t.cause, r.cause) ELSE r.cause END,
                           error = r.error
                      FROM (SELECT g.*, e.excused, NOT e.excused AND o.attempt - o.released >= $6 AS dead
-                             FROM unnest($2::uuid[], $3::integer[], $4::text[], $5::text[], $7::boolean[], $8::boolean[])
-                                  AS g (id, attempt, cause, error, shown, beacon_reached)
+                             FROM unnest($2::uuid[], $3::integer[], $4::text[], $5::text[], $7::boolean[], $8::boolean[],
+                                         $11::boolean[])
+                                  AS g (id, attempt, cause, error, shown, beacon_reached, observed)
                              JOIN scheduling.tasks o ON o.id = g.id
                             CROSS JOIN LATERAL (
                                 SELECT g.cause = 'policy_unreachable'
@@ -55,10 +56,10 @@ impl Tasks {
                                                 ELSE NOT g.beacon_reached END) AS e (excused)) AS r
                     WHERE t.id = r.id AND t.state = 'assigned' AND t.executor_id = $1 AND r.attempt IN (0, t.attempt)
                 RETURNING t.id, t.cycle_id, t.uid, t.env_id, t.attempt, t.cause, t.state = 'failed' AS dead,
-                          r.cause AS reported, r.shown, r.beacon_reached, r.excused, t.attempt - t.released AS spent),
+                          r.cause AS reported, r.shown, r.observed, r.beacon_reached, r.excused, t.attempt - t.released AS spent),
                lost AS (
-                   INSERT INTO scheduling.lost_attempts (task_id, attempt, cycle_id, uid, executor_id, cause)
-                   SELECT id, attempt, cycle_id, uid, $1, reported FROM taken WHERE shown
+                   INSERT INTO scheduling.lost_attempts (task_id, attempt, cycle_id, uid, executor_id, cause, observed)
+                   SELECT id, attempt, cycle_id, uid, $1, reported, observed FROM taken WHERE shown
                        ON CONFLICT DO NOTHING),
                unreached AS (
                    INSERT INTO scheduling.unreached_attempts (task_id, attempt, cycle_id, uid, executor_id, beacon_reached)
@@ -76,6 +77,7 @@ impl Tasks {
             &faults.iter().map(|report| report.beacon_reached).collect::<Vec<_>>() as _,
             network_may_be_down,
             outage::PATIENCE,
+            &faults.iter().map(|report| report.observed).collect::<Vec<_>>(),
         )
         .fetch_all(&self.pool)
         .await?;

@@ -39,6 +39,8 @@ pub(super) struct Report {
     pub(super) verification_score: Option<f64>,
     /// Whether the policy may have seen an observation.
     pub(super) shown: bool,
+    /// Whether the executor says that it has.
+    pub(super) observed: bool,
     /// Whether the executor reached its beacon when the policy was not reached.
     pub(super) beacon_reached: Option<bool>,
 }
@@ -98,6 +100,7 @@ impl Report {
             verification_passed: result.verification_passed,
             verification_score: result.verification_score,
             shown: result.observation_shown.unwrap_or(cause != Cause::PolicyUnreachable),
+            observed: result.observation_shown == Some(true),
             beacon_reached: result.beacon_reached,
         })
     }
