@@ -81,18 +81,18 @@ async fn the_rules_of_the_guide_are_enough_for_everything_that_is_done() {
     let staged = queue.stage(tasks.clone()).await.unwrap();
     assert_eq!(queue.publish(&staged).await.unwrap(), 4);
     assert_eq!(queue.enqueue(&tasks).await.unwrap(), 0);
-    let request = LeaseRequest { count: 3, lease: LONG, ..LeaseRequest::default() };
+    let request = LeaseRequest { count: 3, lease: LONG.into(), ..LeaseRequest::default() };
     let leased = queue.lease(&executor, request).await.unwrap().leased;
     assert_eq!(leased.len(), 3);
     let ids: Vec<_> = tasks.iter().map(|task| (task.task_id, env.clone())).collect();
-    queue.heartbeat(&executor, &ids).await.unwrap();
+    queue.heartbeat(&executor, &ids, LONG.into()).await.unwrap();
     queue.postpone(&executor, &ids[..1], LONG / 2, LONG).await.unwrap();
     queue.release(&executor, &tasks[1..2]).await.unwrap();
     assert_eq!(queue.audit(&env, false).await.unwrap(), Condition::Whole);
     assert!(queue.missing(&ids).await.unwrap().is_empty());
     queue.tasks(&env, 0).await.unwrap();
     queue.depth(std::slice::from_ref(&env)).await.unwrap();
-    queue.active_executors(LONG).await.unwrap();
+    queue.active_executors().await.unwrap();
     // Without CONFIG it is told by INFO.
     assert_eq!(queue.eviction().await.unwrap(), Eviction::Harmless);
     let kind = EventKind::Disagreement { cycle_id: CycleId(1), task_id: TaskId::new() };

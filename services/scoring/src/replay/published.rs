@@ -8,8 +8,7 @@ use crate::{Error, input::Input, publish::Publication};
 /// Each list in the order of the tables' keys. Doubles are their bits.
 pub(super) struct Published {
     pub points: Vec<(i32, Points)>,
-    /// With the weight as the chain takes it, and in how many cycles in a row the miner was not evaluated.
-    weights: Vec<(i32, (u64, i32, Option<i32>))>,
+    weights: Vec<(i32, Weight)>,
     /// By miner and position of the environment.
     results: Vec<((i32, i32), Results)>,
 }
@@ -19,6 +18,15 @@ pub(super) struct Points {
     points: String,
     standard_error: Option<u64>,
     on_frontier: bool,
+}
+
+#[derive(PartialEq)]
+struct Weight {
+    weight: u64,
+    /// As the chain takes it.
+    scaled: i32,
+    /// In how many cycles in a row the miner was not evaluated.
+    not_evaluated: Option<i32>,
 }
 
 /// A miner's, in one environment.
@@ -50,7 +58,10 @@ impl Published {
             let standard_error = row.points_standard_error.map(f64::to_bits);
             (row.uid, Points { points: row.points, standard_error, on_frontier: row.on_frontier })
         });
-        let weights = weights.fetch_all(&mut *connection).await?.into_iter();
+        let weights = weights.fetch_all(&mut *connection).await?.into_iter().map(|row| {
+            let (weight, scaled, not_evaluated) = (row.weight.to_bits(), row.scaled, row.not_evaluated);
+            (row.uid, Weight { weight, scaled, not_evaluated })
+        });
         let results = results.fetch_all(&mut *connection).await?.into_iter().map(|row| {
             let results = Results {
                 rate: row.success_rate.to_bits(),
@@ -60,11 +71,7 @@ impl Published {
             };
             ((row.uid, row.position), results)
         });
-        Ok(Self {
-            points: points.collect(),
-            weights: weights.map(|row| (row.uid, (row.weight.to_bits(), row.scaled, row.not_evaluated))).collect(),
-            results: results.collect(),
-        })
+        Ok(Self { points: points.collect(), weights: weights.collect(), results: results.collect() })
     }
 
     pub fn recomputed(input: &Input, publication: &Publication) -> Self {
@@ -96,7 +103,10 @@ impl Published {
             points: points.collect(),
             weights: (scores.weights().into_iter())
                 .filter(|_| publication.kept.is_none())
-                .map(|(uid, weight)| (i32::from(uid.0), (weight.to_bits(), scaled(uid), cycles(uid))))
+                .map(|(uid, weight)| {
+                    let (weight, scaled, not_evaluated) = (weight.to_bits(), scaled(uid), cycles(uid));
+                    (i32::from(uid.0), Weight { weight, scaled, not_evaluated })
+                })
                 .collect(),
             results: results.collect(),
         }
@@ -112,9 +122,10 @@ impl Published {
             first(&self.points, &recomputed.points, |uid| format!("the points of miner {uid}"), show)
         };
         let weights = || {
-            let show = |(weight, scaled, cycles): &(u64, i32, Option<i32>)| {
+            let show = |it: &Weight| {
+                let cycles = it.not_evaluated;
                 let evaluated = cycles.map_or(String::new(), |cycles| format!(", not evaluated in {cycles} cycles"));
-                format!("{}, {scaled} on the chain{evaluated}", double(*weight))
+                format!("{}, {} on the chain{evaluated}", double(it.weight), it.scaled)
             };
             first(&self.weights, &recomputed.weights, |uid| format!("the weight of uid {uid}"), show)
         };
