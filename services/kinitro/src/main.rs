@@ -86,7 +86,6 @@ async fn run(cli: Cli, process: &'static str) -> Result<()> {
     let quiet_by_default = matches!(
         cli.command,
         Command::Up(_)
-            | Command::Demo(_)
             | Command::Env { .. }
             | Command::Score { .. }
             | Command::Crypto { .. }
@@ -96,7 +95,12 @@ async fn run(cli: Cli, process: &'static str) -> Result<()> {
             | Command::FamilyWorker
     );
     let level = cli.log_level.or_else(|| log_level(&cli.command));
-    let level = level.as_deref().unwrap_or(if quiet_by_default { "WARNING" } else { "INFO" });
+    let level = level.as_deref().unwrap_or(match cli.command {
+        // What it warns of (no authentication, private addresses) is what a demo is like.
+        Command::Demo(_) => "ERROR",
+        _ if quiet_by_default => "WARNING",
+        _ => "INFO",
+    });
     let alone = process_name(&cli.command).is_some();
     init_telemetry(process, level, LogFormat::Auto)?;
     cli::warn_of_passwords(std::env::args());

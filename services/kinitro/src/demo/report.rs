@@ -7,6 +7,14 @@ use comfy_table::{CellAlignment, Table, presets};
 use kinitro_proto::scheduling::v1::Cycle;
 use serde_json::{Map, Value, json};
 
+/// What to type after the demo.
+const NEXT: &str = "\
+What next
+  make up                                     the same backend, until Ctrl-C, cycle after cycle; in another terminal:
+  curl localhost:8000/v1/scores/latest        what it found (also /v1/weights/latest, /v1/miners, /health)
+  target/debug/kinitro env try metaworld/door-open-v3 --policy oracle --video door.gif
+  docs/miners.md                              how to serve and commit a policy of your own";
+
 /// Everything that was found.
 pub struct Report {
     /// The miners' names in the order of their uids.
@@ -64,16 +72,33 @@ impl Report {
             self.rates()?
         );
         println!("Pareto frontier: {}\n", self.frontier());
-        println!("GET /v1/weights/latest\n{}\n", serde_json::to_string_pretty(&self.weights)?);
-        println!("Weights on the chain, set by a validator: those of REST, scaled to a largest of 65535");
-        for (uid, weight) in &self.on_chain {
-            println!("  {uid:>3} {:<8} {weight:>5}", self.name(&uid.to_string()));
-        }
-        println!("\nWhere the time went");
+        println!("{}\n", points_explained(cycle.n_environments));
+        println!("Weights, as GET /v1/weights/latest has them and as a validator set them on the chain (the largest is 65535)");
+        println!("{}\n", self.weights_table(weights)?);
+        println!("Where the time went");
         for (name, seconds) in stages {
             println!("  {seconds:7.2} s  {name}");
         }
+        println!("\n{NEXT}");
         Ok(())
+    }
+
+    fn weights_table(&self, weights: &Map<String, Value>) -> Result<Table> {
+        let mut uids: Vec<u16> = weights.keys().map(|uid| uid.parse()).collect::<Result<_, _>>()?;
+        uids.sort_unstable();
+        let mut table = Table::new();
+        table.load_style(presets::UTF8_HORIZONTAL_ONLY);
+        table.set_header(["uid", "policy", "weight", "on the chain"]);
+        for uid in uids {
+            let weight = weights[&uid.to_string()].as_f64().unwrap_or(f64::NAN);
+            // The chain keeps no zeros.
+            let on_chain = self.on_chain.get(&uid).copied().unwrap_or_default();
+            table.add_row([uid.to_string(), self.name(&uid.to_string()), format!("{weight:.6}"), on_chain.to_string()]);
+        }
+        for column in table.column_iter_mut().skip(2) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+        Ok(table)
     }
 
     fn rates(&self) -> Result<Table> {
@@ -109,6 +134,21 @@ impl Report {
     fn name(&self, uid: &str) -> String {
         uid.parse().ok().and_then(|uid: usize| self.names.get(uid)).cloned().unwrap_or_else(|| "?".to_owned())
     }
+}
+
+/// Why few points are not a little less than many.
+fn points_explained(environments: u32) -> String {
+    // Every environment is in half of all sets.
+    let all = u64::from(environments) << environments.saturating_sub(1).min(40);
+    format!(
+        "How points come about: every set of environments is a contest, and all its points (as many as it has environments) go to the one\n\
+         miner that is better than each other one in every environment of the set; where none is, to the earliest commitment that no later\n\
+         one beats clearly. With {environments} environments there are {all} points, so a miner that is ahead in most environments wins nearly all.\n\
+         Weights are the softmax of the points. The demo uses temperature {}, so that they can be told apart; at the default of {} the\n\
+         leader takes nearly everything.",
+        super::TEMPERATURE,
+        kinitro_scoring::Config::default().pareto_temperature,
+    )
 }
 
 fn object<'a>(body: &'a Value, field: &str) -> Result<&'a Map<String, Value>> {

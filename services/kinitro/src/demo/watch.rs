@@ -45,7 +45,7 @@ pub async fn cycle_ended(scheduling: &mut SchedulingServiceClient<Channel>, id: 
     loop {
         let cycle = scheduling.get_cycle(GetCycleRequest { cycle_id: Some(id) }).await?.into_inner();
         let line =
-            format!("{} solved, {} failed, {} policy faults", cycle.successes, cycle.failures, cycle.policy_faults);
+            format!("{} solved, {} not solved, {} policy faults", cycle.successes, cycle.failures, cycle.policy_faults);
         bar.set_length(cycle.tasks_total.into());
         bar.set_position(cycle.tasks_completed.into());
         bar.set_message(line.clone());
