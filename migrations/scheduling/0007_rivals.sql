@@ -1,5 +1,9 @@
 -- What keeps a miner from choosing its scenes, and from taking the time of others.
 
+-- Fixed when the cycle starts, as what must be played is.
+ALTER TABLE scheduling.cycles
+    ADD COLUMN max_lost_share double precision NOT NULL DEFAULT 0.05 CHECK (max_lost_share >= 0 AND max_lost_share <= 1);
+
 ALTER TABLE scheduling.tasks
     -- How often the seed was drawn anew: the drawing of the current or next lease.
     ADD COLUMN draws       integer NOT NULL DEFAULT 0,

@@ -18,6 +18,8 @@ pub struct CycleRow {
     /// What must be played for the cycle to be scored: of all its episodes, and of each miner's in each environment.
     pub min_played_share: f64,
     pub min_miner_share: f64,
+    /// How much of a miner's episodes may be lost after their policy saw an observation before that counts against it.
+    pub max_lost_share: f64,
     /// Why the weights of before stand although the cycle ended.
     pub unpublished_reason: Option<String>,
     pub n_miners: i64,
@@ -82,7 +84,7 @@ pub async fn find_cycle<'e>(executor: impl PgExecutor<'e>, which: Which) -> Resu
     sqlx::query_as!(
         CycleRow,
         r#"SELECT id, block_number, state, secret, episodes_per_env, env_ids, tasks_total, traceparent, timed_out,
-                  min_played_share, min_miner_share, unpublished_reason,
+                  min_played_share, min_miner_share, max_lost_share, unpublished_reason,
                   (SELECT count(*) FROM scheduling.cycle_miners m WHERE m.cycle_id = c.id) AS "n_miners!",
                   (extract(epoch FROM started_at) * 1000000)::bigint AS "started_us!",
                   (extract(epoch FROM created_at) * 1000000)::bigint AS created_us,

@@ -28,7 +28,7 @@ impl Cycles {
         for group in &played {
             *episodes.entry(group.uid).or_default() += group.episodes.len() as u64;
         }
-        let held = held_against_miners(&lost, &episodes, self.config.max_lost_share);
+        let held = held_against_miners(&lost, &episodes, cycle.max_lost_share);
         let mut of_miner: BTreeMap<u32, usize> = BTreeMap::new();
         for attempt in &held {
             *of_miner.entry(attempt.uid).or_default() += 1;

@@ -159,9 +159,9 @@ impl Cycles {
         let inserted = sqlx::query_scalar!(
             "INSERT INTO scheduling.cycles
                  (id, block_number, state, secret, episodes_per_env, env_ids, tasks_total, traceparent, started_at, deadline,
-                  min_played_share, min_miner_share)
+                  min_played_share, min_miner_share, max_lost_share)
              VALUES ((SELECT coalesce(max(id), 0) + 1 FROM scheduling.cycles),
-                     $1, 'running', $2, $3, $4, $5, $6, clock_timestamp(), clock_timestamp() + make_interval(secs => $7), $8, $9)
+                     $1, 'running', $2, $3, $4, $5, $6, clock_timestamp(), clock_timestamp() + make_interval(secs => $7), $8, $9, $10)
              RETURNING id",
             block,
             &secret.as_bytes()[..],
@@ -172,6 +172,7 @@ impl Cycles {
             self.config.cycle_timeout_seconds as f64,
             self.config.min_played_share,
             self.config.min_miner_share,
+            self.config.max_lost_share,
         )
         .fetch_one(&mut **transaction)
         .await;
