@@ -3,13 +3,17 @@
 export SQLX_OFFLINE := true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up demo test lint bench interop sqlx clean
+.PHONY: help setup setup-tests up demo test lint bench interop sqlx clean
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
 
-setup: ## fetch what the build and the tests need (idempotent)
+setup: ## fetch what the build needs (idempotent)
 	@./scripts/setup.sh
+
+# What the tests need besides.
+setup-tests:
+	@./scripts/setup.sh --tests
 
 up: setup ## run the whole backend here, on a local chain, until Ctrl-C
 	@cargo run --quiet --bin kinitro -- up --samples
@@ -17,7 +21,7 @@ up: setup ## run the whole backend here, on a local chain, until Ctrl-C
 demo: setup ## play one cycle end to end and show its result
 	@cargo run --bin kinitro -- demo
 
-test: setup ## all tests
+test: setup-tests ## all tests
 	cargo test --workspace --locked
 
 lint: setup ## formatting, clippy, the deployment files
@@ -28,7 +32,7 @@ lint: setup ## formatting, clippy, the deployment files
 bench: setup ## measure (ONLY=<prefix> to choose); writes target/bench.json
 	@cargo bench --quiet --package kinitro --bench mesh -- $(ONLY)
 
-interop: setup ## run the Python bittensor SDK, old and new, against the chain and the backend
+interop: setup-tests ## run the Python bittensor SDK, old and new, against the chain and the backend
 	@cargo build --quiet --bin kinitro
 	@python3 interop/run.py "$${CARGO_TARGET_DIR:-target}/debug/kinitro"
 

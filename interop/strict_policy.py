@@ -2,7 +2,7 @@
 
     python3 interop/strict_policy.py [--host 127.0.0.1] [--port 0]
 
-It prints its URL when it listens. FastAPI and pydantic come from what `make setup` fetched for the Python that runs this. It plays: it lowers
+It prints its URL when it listens. FastAPI and pydantic come from what `make setup-tests` fetched for the Python that runs this. It plays: it lowers
 the hand, closes it and pushes forward, which shuts drawers. What does not follow the contract is answered with 422, as FastAPI does.
 """
 
@@ -19,7 +19,7 @@ from typing import Annotated, Literal
 PACKAGES = (pathlib.Path(__file__).resolve().parent.parent / ".vendor"
             / f"fastapi-{sys.version_info.major}.{sys.version_info.minor}")
 if not PACKAGES.is_dir():
-    sys.exit(f"{PACKAGES} is not there: run `make setup` with this Python")
+    sys.exit(f"{PACKAGES} is not there: run `make setup-tests` with this Python")
 sys.path.insert(0, str(PACKAGES))
 
 import uvicorn  # noqa: E402

@@ -27,6 +27,9 @@ SECRETS = {"api-key": "x", "postgres-password": "x", "ingestion-password": "x", 
            "backend-private-key": "07" * 32, "backend-previous-private-key": "09" * 32}
 # What an operator must say, as no default is right: (config map, key) to a plausible value.
 ASKED = {("kinitro-subnet", "netuid"): "1"}
+# The services with a database. Their default is a database on the same machine, which a container does not have.
+NEED_DATABASE = ("ingestion", "scheduling", "scoring")
+DATABASE_URL = "KINITRO_SCHEDULER_DATABASE_URL"
 
 problems = []
 
@@ -86,6 +89,12 @@ def substitute(value):
     return re.sub(r"\$\{(\w+):\?[^}]*\}", lambda match: REQUIRED.get(match[1], "x"), value)
 
 
+def check_database(where, arguments, environment):
+    """A service with a database is told where it is."""
+    if arguments and arguments[0] in NEED_DATABASE and not environment.get(DATABASE_URL):
+        report(where, f"{arguments[0]} is not told where its database is: {DATABASE_URL} is not set")
+
+
 def check_compose(binary, file):
     """One compose file."""
     import jsonschema
@@ -103,7 +112,9 @@ def check_compose(binary, file):
         for variable, value in service["environment"].items():
             if variable.endswith("_NETUID") and not re.fullmatch(r"\$\{\w+:\?[^}]*\}", str(value)):
                 report(where, f"{variable} has a default: a wrong subnet looks like one without miners")
-        binary.check_environment(where, {key: substitute(value) for key, value in service["environment"].items()})
+        environment = {key: substitute(value) for key, value in service["environment"].items()}
+        check_database(where, service["command"], environment)
+        binary.check_environment(where, environment)
         if name != "migrate" and "healthcheck" not in service:
             report(where, "has no healthcheck")
         if "healthcheck" in service:
@@ -163,7 +174,9 @@ def check_kubernetes(binary, folder):
                 if container["securityContext"].get("allowPrivilegeEscalation") is not False:
                     report(where, f"container {container['name']} may escalate its privileges")
                 binary.check_arguments(where, container["args"])
-                binary.check_environment(where, container_environment(container, config_maps))
+                environment = container_environment(container, config_maps)
+                check_database(f"{where} container {container['name']}", container["args"], environment)
+                binary.check_environment(where, environment)
 
 
 def check_dockerfile():

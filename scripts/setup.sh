@@ -1,9 +1,16 @@
 #!/usr/bin/env bash
-# Brings a bare Debian machine to where `cargo build` and `cargo test` work. Idempotent; quiet when there is nothing to do.
+# Brings a bare Debian machine to where `cargo build` works, with `--tests` also `cargo test`. Idempotent; quiet when there is nothing to do.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-packages=(postgresql pgbouncer redis-server libegl1 libegl-mesa0 libgl1-mesa-dri)
+packages=(postgresql redis-server libegl1 libegl-mesa0 libgl1-mesa-dri)
+programs=(redis-server initdb)
+for_assets=()
+case "${1:-}" in
+    "") ;;
+    --tests) packages+=(pgbouncer) programs+=(pgbouncer) for_assets=(--tests) ;;
+    *) echo "setup: unknown argument $1; usage: setup.sh [--tests]" >&2; exit 2 ;;
+esac
 
 if command -v dpkg-query >/dev/null; then
     missing=()
@@ -22,8 +29,8 @@ if command -v dpkg-query >/dev/null; then
         rm -f .setup.log
     fi
 else
-    for binary in redis-server initdb; do
-        command -v "$binary" >/dev/null || { echo "setup: no Debian here and no $binary in PATH: install PostgreSQL, Redis and Mesa's EGL" >&2; exit 1; }
+    for binary in "${programs[@]}"; do
+        command -v "$binary" >/dev/null || { echo "setup: no Debian here and no $binary in PATH: install PostgreSQL, Redis, Mesa's EGL and, for the tests, PgBouncer" >&2; exit 1; }
     done
 fi
 
@@ -32,4 +39,4 @@ if ! python3 -m pip --version >/dev/null 2>&1; then
     exit 1
 fi
 
-python3 scripts/fetch_assets.py --tests
+python3 scripts/fetch_assets.py "${for_assets[@]}"

@@ -2,11 +2,12 @@
 //!
 //! A socket's error does not say who made it. No descriptor, no buffer, no port and no permission can only be ours. That there is no route
 //! can be ours too, but any router may say so by ICMP, and one of the policy's may say it when a scene is hard. So this machine's own
-//! tables are asked.
+//! tables are asked. An address of a family in which this machine reaches nothing, IPv6 as a rule, was chosen by the miner: while there is
+//! a way to the other family, it is the policy that cannot be reached.
 
 use std::{
     io,
-    net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
 };
 
 use kinitro_domain::Cause;
@@ -17,13 +18,27 @@ use crate::Fault;
 /// Whether this machine made an error of a connection that leads, or was to lead, to one of these addresses. Without addresses, as where it
 /// stood already, a missing route is nobody's in particular and so not ours.
 pub(crate) fn is_ours(error: &io::Error, addresses: &[SocketAddr]) -> bool {
+    error.raw_os_error().map(Errno::from_raw).is_some_and(|errno| judged(errno, addresses, has_route))
+}
+
+fn judged(errno: Errno, addresses: &[SocketAddr], has_route: impl Fn(&SocketAddr) -> bool) -> bool {
     use Errno::{EACCES, EADDRNOTAVAIL, EMFILE, ENETDOWN, ENETUNREACH, ENFILE, ENOBUFS, ENOMEM, EPERM};
-    match error.raw_os_error().map(Errno::from_raw) {
-        Some(EMFILE | ENFILE | ENOBUFS | ENOMEM | ENETDOWN | EADDRNOTAVAIL | EPERM) => true,
-        Some(ENETUNREACH | EACCES) => !addresses.is_empty() && !addresses.iter().any(has_route),
+    let no_way = || !addresses.is_empty() && !addresses.iter().any(&has_route);
+    let chosen = || no_way() && ELSEWHERE.iter().any(&has_route);
+    match errno {
+        EMFILE | ENFILE | ENOBUFS | ENOMEM | ENETDOWN | EPERM => true,
+        // No port is left, or the family of the address is turned off here.
+        EADDRNOTAVAIL => !chosen(),
+        ENETUNREACH | EACCES => no_way() && !chosen(),
         _ => false,
     }
 }
+
+/// Somewhere in the world, in either family: addresses for documentation, to which the way is that to everywhere.
+const ELSEWHERE: [SocketAddr; 2] = [
+    SocketAddr::new(IpAddr::V4(Ipv4Addr::new(198, 51, 100, 1)), 9),
+    SocketAddr::new(IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1)), 9),
+];
 
 /// The fault of an error that is ours.
 pub(crate) fn our_fault(error: &io::Error) -> Fault {
@@ -73,16 +88,31 @@ mod tests {
 
     #[test]
     fn a_missing_route_is_ours_only_when_this_machine_has_none() {
-        let here = "127.0.0.1:9".parse().unwrap();
-        // No connection leads to everybody.
-        let nowhere = "255.255.255.255:9".parse().unwrap();
-        let refused = std::net::TcpStream::connect(nowhere).unwrap_err();
-        assert_eq!(refused.raw_os_error(), Some(Errno::ENETUNREACH as i32));
-        assert!(is_ours(&refused, &[nowhere]));
+        let (here, there): (SocketAddr, SocketAddr) =
+            ("203.0.113.7:9".parse().unwrap(), "[2001:db8:7::7]:9".parse().unwrap());
+        let nothing = |_: &SocketAddr| false;
+        let only_v4 = |address: &SocketAddr| address.is_ipv4();
         for said in [Errno::ENETUNREACH, Errno::EACCES] {
-            assert!(is_ours(&error(said), &[nowhere]), "{said}");
-            assert!(!is_ours(&error(said), &[here]), "a router said {said}");
-            assert!(!is_ours(&error(said), &[nowhere, here]), "a router said {said}");
+            assert!(judged(said, &[here, there], nothing), "{said}");
+            assert!(!judged(said, &[], nothing), "{said} where a connection stood already");
+            assert!(!judged(said, &[here], only_v4), "a router said {said}");
+            assert!(!judged(said, &[here, there], only_v4), "a router said {said}");
         }
+    }
+
+    #[test]
+    fn an_address_of_a_family_that_this_machine_does_not_have_is_the_miners_choice() {
+        let there = ["[2001:db8:7::7]:9".parse().unwrap()];
+        for said in [Errno::ENETUNREACH, Errno::EADDRNOTAVAIL] {
+            assert!(!judged(said, &there, |address| address.is_ipv4()), "{said}");
+            assert!(judged(said, &there, |_| false), "{said}: this machine has no network at all");
+        }
+        assert!(judged(Errno::EADDRNOTAVAIL, &there, |_| true), "no port is left");
+    }
+
+    #[test]
+    fn the_way_to_this_machine_itself_is_known() {
+        assert!(has_route(&"127.0.0.1:9".parse().unwrap()));
+        assert!(!has_route(&"255.255.255.255:9".parse().unwrap()), "no connection leads to all");
     }
 }

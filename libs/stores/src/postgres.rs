@@ -18,7 +18,7 @@ use nix::sys::signal::Signal;
 use crate::{
     Durability, StoresError,
     binaries::PostgresBinaries,
-    password::Password,
+    password::{Password, write_private},
     server::{Kind, Server, Site},
 };
 
@@ -68,7 +68,8 @@ impl Kind for PostgresKind {
             site.password.keep(&site.directory)?;
         }
         let rules = rules(site);
-        fs::write(&rules, RULES).map_err(StoresError::io(format!("write {}", rules.display())))
+        write_private(&rules, RULES)?;
+        site.account.give(&rules)
     }
 
     fn command(site: &Site) -> Result<Command, StoresError> {

@@ -183,6 +183,10 @@ impl Stage {
                 }
                 Err(fault) => fault,
             };
+            // One that does not answer at all uses the warm-up of its miner, too.
+            if let Some(share) = share.as_ref().filter(|_| took > self.action_timeout) {
+                share.begin(took);
+            }
             let (Some(share), Some(ask_after), false) = (&share, fault.not_ready(), left.is_zero()) else {
                 return Err(fault);
             };

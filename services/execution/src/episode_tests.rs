@@ -198,6 +198,21 @@ async fn a_policy_that_does_not_wake_up_fails_and_is_not_waited_for_again_in_the
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_policy_that_never_answers_is_waited_for_once_in_the_cycle() {
+    let limit = Duration::from_millis(300);
+    let length = 10 * limit;
+    let config = TransportConfig { allow_private: true, connect_timeout: 10 * limit, action_timeout: limit };
+    let stage =
+        Stage { transport: Transport::new(config), action_timeout: limit, warm_ups: WarmUps::new(length), ..stage() };
+    let policy = PolicyServer::start(|_, _| Act::Sleep(Duration::from_secs(3600))).await;
+    for _ in 0..2 {
+        let report = stage.play(&entrant(plan(policy.url(), 2)), || ()).await;
+        assert_eq!(report.cause, Cause::ActionTimeout, "{report:?}");
+        assert_eq!(stage.warm_ups.share(Entrant { cycle: 1, uid: 7 }).map(|share| share.left()), None, "it is over");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_policy_that_was_awake_is_not_waited_for() {
     let stage = stage();
     let policy = PolicyServer::start(|number, _| if number == 0 { STAY } else { Act::Status(503) }).await;

@@ -28,8 +28,8 @@ pub struct Config {
     /// Connections at once; never more than half of the files that the process may open (`ulimit -n`). Beyond it, the one that has been
     /// idle for longest is closed for a new one.
     pub max_connections: u32,
-    /// The same for one client address. Behind a proxy all clients have its address: then raise it to `max_connections`, of which one
-    /// address gets at most half.
+    /// The same for one client address, whose requests under way (four a connection) and waiting bytes follow from it. Behind a proxy all
+    /// clients have its address: then raise it to `max_connections`, of which one address gets at most half.
     pub max_connections_per_address: u32,
     /// A client that takes nothing of its answer for so long is cut off.
     pub client_stall_seconds: u64,

@@ -20,7 +20,7 @@ use kinitro_chassis::{continue_trace, current_traceparent, hold_until_sent};
 use kinitro_transcode::{Problem, RequestId, RouteInfo};
 use tracing::Instrument as _;
 
-use crate::slots::Slots;
+use crate::slots::{Sizes, Slots};
 
 /// A request may take this long in all, the reading of its body included. The calls behind it have less.
 const REQUEST_LIMIT: Duration = Duration::from_secs(40);
@@ -37,9 +37,16 @@ pub(crate) struct Limits {
     time: Duration,
 }
 
+impl Limits {
+    pub fn new(sizes: Sizes) -> Self {
+        Self { slots: Arc::new(Slots::new(sizes)), time: REQUEST_LIMIT }
+    }
+}
+
+#[cfg(test)]
 impl Default for Limits {
     fn default() -> Self {
-        Self { slots: Arc::default(), time: REQUEST_LIMIT }
+        Self::new(Sizes::default())
     }
 }
 
@@ -141,7 +148,6 @@ mod tests {
     use tower::ServiceExt as _;
 
     use super::*;
-    use crate::slots::Sizes;
 
     async fn ask(limits: Limits, path: &str) -> (u16, String) {
         let router = Router::new()
@@ -172,7 +178,7 @@ mod tests {
     #[tokio::test]
     async fn more_requests_than_slots_are_refused() {
         let none = Sizes { requests: 0, ..Sizes::default() };
-        let (status, body) = ask(Limits { slots: Arc::new(Slots::new(none)), ..Limits::default() }, "/hangs").await;
+        let (status, body) = ask(Limits::new(none), "/hangs").await;
         assert_eq!(status, 503);
         assert!(body.contains("urn:kinitro:problem:overloaded"), "{body}");
     }

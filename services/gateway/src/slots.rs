@@ -11,6 +11,8 @@ use std::{
 
 use kinitro_chassis::address_key;
 
+use crate::Config;
+
 /// The sizes. An answer larger than a share is let through when nothing else of its address waits.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sizes {
@@ -23,6 +25,21 @@ pub(crate) struct Sizes {
 impl Default for Sizes {
     fn default() -> Self {
         Self { requests: 4096, requests_per_address: 1024, bytes: 128 << 20, bytes_per_address: 32 << 20 }
+    }
+}
+
+impl Sizes {
+    /// What one address may have follows from how many connections it may: four requests for each, and as large a part of the bytes,
+    /// but at least a quarter, so that clients with few connections get large answers, too.
+    pub fn of(config: &Config) -> Self {
+        let all = Self::default();
+        let (connections, of_address) =
+            (config.max_connections.max(1) as usize, config.max_connections_per_address as usize);
+        Self {
+            requests_per_address: of_address.saturating_mul(4).min(all.requests),
+            bytes_per_address: (all.bytes.saturating_mul(of_address) / connections).clamp(all.bytes / 4, all.bytes),
+            ..all
+        }
     }
 }
 
@@ -39,14 +56,12 @@ struct Ledger {
 }
 
 /// All slots of a gateway.
-#[derive(Default)]
 pub(crate) struct Slots {
     sizes: Sizes,
     ledger: Mutex<Ledger>,
 }
 
 impl Slots {
-    #[cfg(test)]
     pub fn new(sizes: Sizes) -> Self {
         Self { sizes, ledger: Mutex::default() }
     }
@@ -143,6 +158,19 @@ mod tests {
         assert!(second.hold(30) && slots.take(A).is_some());
         drop((second, other));
         assert!(slots.ledger().by_address.is_empty() && slots.ledger().all.bytes == 0);
+    }
+
+    #[test]
+    fn an_address_that_may_have_all_connections_may_have_everything() {
+        let of = |max_connections, max_connections_per_address| {
+            let sizes = Sizes::of(&Config { max_connections, max_connections_per_address, ..Config::default() });
+            (sizes.requests_per_address, sizes.bytes_per_address)
+        };
+        assert_eq!(of(4096, 256), (1024, 32 << 20), "the defaults");
+        assert_eq!(of(4096, 2048), (4096, 64 << 20));
+        assert_eq!(of(4096, 4096), (4096, 128 << 20));
+        assert_eq!(of(4096, u32::MAX), (4096, 128 << 20));
+        assert_eq!(of(4096, 8), (32, 32 << 20));
     }
 
     #[test]

@@ -15,6 +15,7 @@ use crate::{
     health::Health,
     observe::{Limits, observe, protect},
     scrape::Scrape,
+    slots::Sizes,
     upstream::{CALL_LIMIT, Upstreams},
 };
 
@@ -76,7 +77,7 @@ fn router(config: &Config, access: &Access) -> Result<Router, Error> {
     }
     Ok(transcoder
         .into_router()?
-        .layer(middleware::from_fn_with_state(Limits::default(), protect))
+        .layer(middleware::from_fn_with_state(Limits::new(Sizes::of(config)), protect))
         .layer(middleware::from_fn(observe))
         .layer(middleware::from_fn(complete_exchange)))
 }

@@ -103,7 +103,8 @@ async fn run(cli: Cli, process: &'static str) -> Result<()> {
     });
     let alone = process_name(&cli.command).is_some();
     init_telemetry(process, level, LogFormat::Auto)?;
-    cli::warn_of_passwords(std::env::args());
+    // A path may be no Unicode, which `args` panics on; a URL always is.
+    cli::warn_of_passwords(std::env::args_os().filter_map(|argument| argument.into_string().ok()));
     let settings = Settings { file: cli.config, log_level: Some(level.to_owned()), alone };
     match cli.command {
         Command::Up(args) => up::run(*args, settings).await,

@@ -241,8 +241,8 @@ impl Mesh {
                 kinitro_chassis::listen(address).with_context(|| format!("the gateway cannot bind {address}"))?
             }
             None => {
-                // One that is not the default was asked for, by a variable or in the file.
-                let asked = (config.port != kinitro_gateway::Config::default().port).then_some(config.port);
+                let default = kinitro_gateway::Config::default().port;
+                let asked = (config.port != default || names_gateway_port(settings)).then_some(config.port);
                 choose("the gateway's port", asked, config.port)?
             }
         };
@@ -284,6 +284,17 @@ async fn maybe<F: Future>(future: Option<F>) -> Option<F::Output> {
         Some(future) => Some(future.await),
         None => None,
     }
+}
+
+/// Whether a variable or the file names the gateway's port: also the default one was then asked for.
+fn names_gateway_port(settings: &Settings) -> bool {
+    let in_file = |text: String| {
+        toml::from_str::<toml::Table>(&text)
+            .is_ok_and(|file| file.get("gateway").and_then(|gateway| gateway.get("port")).is_some())
+    };
+    // An empty variable counts as not set, as everywhere.
+    std::env::var("KINITRO_API_PORT").is_ok_and(|port| !port.is_empty())
+        || settings.file.as_ref().and_then(|file| std::fs::read_to_string(file).ok()).is_some_and(in_file)
 }
 
 /// Binds the port that was asked for; without one the preferred port, or a free one when that is taken.

@@ -191,9 +191,6 @@ async fn each_misdeed_has_its_cause_and_harms_only_its_own_miner() {
     closed.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     endpoints.push(format!("http://{}", closed.local_addr().unwrap()));
     misdeeds.push(("was never there", "policy_unreachable"));
-    // Allowed to nobody, whatever the operator allows.
-    endpoints.push("http://0.0.0.0:8000".to_owned());
-    misdeeds.push(("names an address that is none", "endpoint_refused"));
 
     let variables = vec![
         ("KINITRO_EXECUTOR_ACTION_TIMEOUT", ACTION_TIMEOUT.as_secs().to_string()),

@@ -34,7 +34,7 @@ impl StrictPolicy {
         BufReader::new(process.stdout.take().unwrap()).read_line(&mut url).unwrap();
         assert!(
             url.starts_with("http://"),
-            "the policy server did not start (see above; `make setup` fetches FastAPI)"
+            "the policy server did not start (see above; `make setup-tests` fetches FastAPI)"
         );
         Self { process, url: url.trim().to_owned() }
     }

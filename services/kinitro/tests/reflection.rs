@@ -143,7 +143,10 @@ async fn every_service_can_be_discovered_and_called_without_generated_code() {
         "miners": [{ "uid": 3, "hotkey": "5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY", "first_commit_block": 2 }],
         "env_ids": ["metaworld/push-v3"],
         "tallies": [{ "uid": 3, "env_id": "metaworld/push-v3", "outcomes": "1101", "mean_reward": 2.5 }],
+        "evidence": { "min_played_share": 0.9, "min_miner_share": 0.5 }, "secret": "00".repeat(32),
     });
+    // Scoring scores only what was announced to it. The hash is that of 32 zero bytes.
+    let announcement = json!({ "cycle_id": 1, "block_number": 5, "secret_hash": "66687aadf862bd776c8fc18b8e9f8e20089714856ee233b3902a591d0d5f2925" });
     let calls = [
         ("ingestion", "kinitro.ingestion.v1.IngestionService", "ListMiners", json!({})),
         ("scheduling", "kinitro.scheduling.v1.SchedulingService", "ListEnvironments", json!({})),
@@ -166,6 +169,13 @@ async fn every_service_can_be_discovered_and_called_without_generated_code() {
             pool.all_messages().map(|message| message.full_name().to_owned()).collect()
         };
         assert_eq!(messages(&pool), messages(&older));
+        if part == "scoring" {
+            eventually("a cycle is announced", || async {
+                let answer = call(&channel, &pool, &format!("{service}/AnnounceCycle"), &announcement).await;
+                answer.map_err(|status| status.message().to_owned())
+            })
+            .await;
+        }
         let method = format!("{service}/{method}");
         let answer = eventually(&format!("{method} answers"), || async {
             call(&channel, &pool, &method, &request).await.map_err(|status| status.message().to_owned())

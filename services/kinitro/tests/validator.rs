@@ -49,7 +49,11 @@ async fn health(backend: &Backend) -> Result<Value, String> {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_weights_on_the_chain_are_the_scaled_weights_of_the_backend_and_are_set_once() {
     let _alone = ALONE.lock().await;
-    let variables = vec![("KINITRO_DEVCHAIN_SUBNET", r#"{"weights_rate_limit":5}"#.to_owned())];
+    let variables = vec![
+        ("KINITRO_DEVCHAIN_SUBNET", r#"{"weights_rate_limit":5}"#.to_owned()),
+        // What the samples solve in two episodes is chance, and the weights of each cycle are wanted here.
+        ("KINITRO_SCHEDULER_NO_SUCCESS", "published".to_owned()),
+    ];
     let policies = vec![("sweep", 0), ("idle", 0), ("random", 0)];
     let mut backend = Backend::start(Options { variables, policies, validator: true }).await;
     let chain = backend.chain().await;

@@ -5,7 +5,7 @@ mod tasks_support;
 
 use kinitro_domain::CycleSecret;
 use kinitro_proto::scheduling::v1::{ReleaseTasksRequest, RequeueDeadLettersRequest, Task, TaskResult};
-use tasks_support::{World, failure, fault, leases, success, world};
+use tasks_support::{World, failure, fault, lease_request, leases, success, world};
 
 /// The seed of a drawing, as anyone computes it from the secret that the support code gives its cycles.
 fn drawn(task: &Task, draw: u32) -> u32 {
@@ -18,6 +18,27 @@ async fn draws(world: &World, task: &Task) -> (i32, Option<i32>) {
         .fetch_one(&world.pool)
         .await
         .unwrap()
+}
+
+async fn lost_attempts(world: &World) -> i64 {
+    sqlx::query_scalar("SELECT count(*) FROM scheduling.lost_attempts").fetch_one(&world.pool).await.unwrap()
+}
+
+/// What executor b leases when the task's row is changed like that after the lease has looked at it and before it has locked it.
+async fn lease_during(world: &World, task: &Task, change: &'static str) -> Vec<Task> {
+    let mut transaction = world.pool.begin().await.unwrap();
+    let id: uuid::Uuid = task.task_uuid.parse().unwrap();
+    sqlx::query(change).bind(id).execute(&mut *transaction).await.unwrap();
+    let tasks = world.tasks.clone();
+    let lease = tokio::spawn(async move { tasks.lease(lease_request("b", 1)).await });
+    let waiting =
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    while sqlx::query_scalar::<_, i64>(waiting).fetch_one(&world.pool).await.unwrap() == 0 {
+        assert!(!lease.is_finished(), "it did not wait for the row");
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    transaction.commit().await.unwrap();
+    lease.await.unwrap().unwrap().tasks
 }
 
 #[tokio::test]
@@ -126,4 +147,37 @@ async fn a_dead_letter_that_is_queued_again_has_another_seed() {
     seeds.sort_unstable();
     seeds.dedup();
     assert_eq!(seeds.len(), 4);
+}
+
+#[tokio::test]
+async fn an_attempt_whose_result_comes_while_its_task_is_leased_anew_is_not_lost() {
+    // With attempts left, and in the last one.
+    for attempts in [1, 3] {
+        let world = world().await;
+        world.cycle(1, 1, 1).await;
+        for _ in 1..attempts {
+            world.lease_one("a").await;
+            world.expire_leases().await;
+        }
+        let task = world.lease_one("a").await;
+        world.expire_leases().await;
+        let completed = "UPDATE scheduling.tasks SET state = 'completed', completed_at = now() WHERE id = $1";
+        assert!(lease_during(&world, &task, completed).await.is_empty());
+        assert_eq!(world.row(&task.task_uuid).await.state, "completed");
+        let (lost, (draws, _)) = (lost_attempts(&world).await, draws(&world, &task).await);
+        assert_eq!((lost, i64::from(draws)), (attempts - 1, attempts - 1));
+    }
+}
+
+#[tokio::test]
+async fn an_attempt_that_is_handed_back_while_its_task_is_leased_anew_is_not_lost() {
+    let world = world().await;
+    world.cycle(1, 1, 1).await;
+    let task = world.lease_one("a").await;
+    world.expire_leases().await;
+    let released =
+        "UPDATE scheduling.tasks SET state = 'pending', released = released + 1, executor_id = NULL WHERE id = $1";
+    let again = lease_during(&world, &task, released).await;
+    assert_eq!((again.len(), again[0].seed), (1, task.seed));
+    assert_eq!((lost_attempts(&world).await, draws(&world, &task).await.0), (0, 0));
 }

@@ -79,3 +79,25 @@ async fn while_any_episode_comes_to_a_result_no_outage_is_believed() {
     }
     assert_eq!((rounds, world.dead_letters().await.len()), (3, 5));
 }
+
+#[tokio::test]
+async fn a_beacon_that_is_away_while_its_executor_brings_results_excuses_nobody() {
+    let world = world().await;
+    world.cycle(6, 1, 1).await;
+    give_hosts(&world).await;
+    let honest = world.lease_one("a").await;
+    world.complete("a", vec![success(&honest)]).await;
+    // The beacon of another executor still says something.
+    let task = world.lease_one("b").await;
+    world.complete("b", vec![unreachable(&task, Some(false))]).await;
+    assert_eq!(world.row(&task.task_uuid).await.released, 1);
+    world.expire_leases().await;
+    let mut rounds = 0;
+    while round(&world, Some(false)).await > 0 {
+        rounds += 1;
+        assert!(rounds < 10, "dead miners are excused for ever");
+    }
+    assert_eq!((rounds, world.dead_letters().await.len()), (3, 5));
+    let said = "SELECT executor_id FROM scheduling.unreached_attempts WHERE beacon_reached IS NOT NULL";
+    assert_eq!(sqlx::query_scalar::<_, String>(said).fetch_all(&world.pool).await.unwrap(), ["b"]);
+}

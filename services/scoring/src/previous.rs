@@ -25,11 +25,12 @@ pub(crate) async fn before(pool: &PgPool, cycle_id: u64) -> Result<Option<Previo
     }
 }
 
-/// Those of a cycle.
+/// Those of a cycle. What was burnt was earned by nobody: a miner at the burn uid has nothing of it to keep.
 pub(crate) async fn of(executor: impl PgExecutor<'_>, cycle_id: i64) -> Result<Previous, sqlx::Error> {
     let rows = sqlx::query!(
-        "SELECT hotkey, weight, not_evaluated FROM scoring.weights JOIN scoring.scores USING (cycle_id, uid)
-         WHERE cycle_id = $1 ORDER BY uid",
+        r#"SELECT hotkey, CASE WHEN uid = burn_uid THEN 0 ELSE weight END AS "weight!", not_evaluated
+             FROM scoring.weights JOIN scoring.scores USING (cycle_id, uid) JOIN scoring.cycles USING (cycle_id)
+            WHERE cycle_id = $1 ORDER BY uid"#,
         cycle_id
     )
     .fetch_all(executor)

@@ -26,7 +26,7 @@ pub(crate) const MAX_IN_A_ROW: u32 = 3;
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Previous {
     pub cycle_id: u64,
-    /// The weight of each hotkey, and in how many cycles in a row it was not evaluated.
+    /// The weight of each hotkey, 0 where it was burnt, and in how many cycles in a row it was not evaluated.
     pub miners: BTreeMap<Hotkey, (f64, u32)>,
 }
 

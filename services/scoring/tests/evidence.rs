@@ -166,6 +166,20 @@ async fn when_no_miner_succeeded_the_weights_of_before_are_kept() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_weight_that_was_burnt_is_not_kept_by_a_miner_at_the_burn_uid() {
+    let config = Config { no_success: Some(NoSuccess::Burn), burn_uid: Some(MinerUid(1)), ..mild().await };
+    let service = Service::start(config.clone()).await;
+    let burnt = weights(&service, &cycle(1, &[(1, 0, "0000"), (2, 1, "0000"), (3, 2, "0000")])).await;
+    assert_eq!((burnt.weights[&1], burnt.burn_uid), (1.0, Some(1)));
+    let short = weights(&service, &cycle(2, &[(1, 0, "111-"), (2, 1, "1000"), (3, 2, "0001")])).await;
+    assert_eq!((short.weights[&1], short.not_evaluated[&1]), (0.0, 1));
+    let others = short.weights[&2] + short.weights[&3];
+    assert!((others - 1.0).abs() < 1e-12, "{others}");
+    service.stop().await;
+    assert_replays(&config, 1..=2).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_setting_burns_or_pays_by_the_scheme_when_no_miner_succeeded() {
     let hopeless = [(1, 0, "0000"), (2, 1, "0000"), (3, 2, "0000")];
     let config = mild().await;

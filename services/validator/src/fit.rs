@@ -1,10 +1,11 @@
 //! Published weights against who is on the subnet now. Pure.
 //!
 //! A uid can change hands between the evaluation and now. Whoever holds it now earned nothing, so the weight of such a uid is dropped,
-//! and the rest is scaled anew: its proportions stay. Miners that are at each other's uids did not change hands: such weights are mixed up,
-//! and to drop them would give all to the others.
+//! and the rest is scaled anew: its proportions stay. Where most of the weight is of miners that are at each other's uids, the backend mixes
+//! them up, and to drop them would give all to the others. Less than that can be the doing of miners: hotkeys can be swapped, so an owner of
+//! two uids brings it about, and loses those two weights alone.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use kinitro_chain::Neuron;
 use kinitro_domain::{Hotkey, MinerUid};
@@ -54,7 +55,7 @@ pub fn fit(published: &Published, neurons: &[Neuron], owner: Option<&Hotkey>) ->
             false => Err(Obstacle::BurnUidIsNotTheOwner { uid, holder: holder.cloned() }),
         };
     }
-    if let Some((one, other)) = mixed_up(published, neurons) {
+    if let Some((one, other)) = mostly_mixed_up(published, neurons) {
         return Err(Obstacle::MixedUp { one, other });
     }
     let (mut uids, mut weights, mut dropped) = (Vec::new(), Vec::new(), Vec::new());
@@ -81,25 +82,36 @@ pub fn fit(published: &Published, neurons: &[Neuron], owner: Option<&Hotkey>) ->
     Ok(Fitted { weights, without, dropped })
 }
 
-/// A place whose miner is now at another place of the weights, and that one's at a third, and so on until it closes: by registrations
-/// alone a miner gets to the place of another only when that one is gone.
-fn mixed_up(published: &Published, neurons: &[Neuron]) -> Option<(MinerUid, MinerUid)> {
+/// Two places of miners that are mixed up, when such miners hold at least half of the weight. They are mixed up when a place's miner is now
+/// at another place of the weights, and that one's at a third, and so on until it closes: by registrations alone a miner gets to the place
+/// of another only when that one is gone.
+fn mostly_mixed_up(published: &Published, neurons: &[Neuron]) -> Option<(MinerUid, MinerUid)> {
     let places: BTreeMap<&Hotkey, MinerUid> = neurons.iter().map(|neuron| (&neuron.hotkey, neuron.uid)).collect();
     let moved = |share: &Share| {
         let now = *places.get(share.hotkey.as_ref()?)?;
         (now != share.uid).then_some((share.uid, now))
     };
     let moves: BTreeMap<MinerUid, MinerUid> = published.shares.iter().filter_map(moved).collect();
-    moves.iter().find_map(|(start, next)| {
-        let mut place = *next;
-        for _ in 0..moves.len() {
-            if place == *start {
-                return Some((*start, *next));
-            }
-            place = *moves.get(&place)?;
+    let mixed_up: BTreeSet<MinerUid> = moves.keys().copied().filter(|start| comes_back(&moves, *start)).collect();
+    let all: f64 = published.shares.iter().map(|share| share.weight).sum();
+    let mixed = published.shares.iter().filter(|share| mixed_up.contains(&share.uid));
+    let mixed: f64 = mixed.map(|share| share.weight).sum();
+    let one = *mixed_up.first()?;
+    let other = *moves.get(&one)?;
+    (2.0 * mixed >= all).then_some((one, other))
+}
+
+/// Whether the moves lead from a place back to it.
+fn comes_back(moves: &BTreeMap<MinerUid, MinerUid>, start: MinerUid) -> bool {
+    let mut place = start;
+    for _ in 0..moves.len() {
+        let Some(next) = moves.get(&place) else { return false };
+        if *next == start {
+            return true;
         }
-        None
-    })
+        place = *next;
+    }
+    false
 }
 
 /// Whether the one who was scored is still at the place.
@@ -201,6 +213,24 @@ mod tests {
         moved.remove(1);
         let fitted = fit(&published, &moved, None).unwrap();
         assert_eq!((fitted.weights, fitted.dropped.len()), (vec![(MinerUid(10), 65535)], 2));
+    }
+
+    #[test]
+    fn an_owner_of_two_uids_that_swaps_them_loses_their_weights_and_stops_nobody() {
+        let mut published = published();
+        let mut swapped = unchanged(&published);
+        (swapped[0].uid, swapped[1].uid) = (swapped[1].uid, swapped[0].uid);
+        let mut fitted = |weights: [f64; 3]| {
+            for (share, weight) in published.shares.iter_mut().zip(weights) {
+                share.weight = weight;
+            }
+            fit(&published, &swapped, None)
+        };
+        let less = fitted([0.25, 0.125, 0.625]).unwrap();
+        let dropped: Vec<u16> = less.dropped.iter().map(|dropped| dropped.uid.0).collect();
+        assert_eq!((less.weights, dropped), (vec![(MinerUid(10), 65535)], vec![2, 9]));
+        let half = fitted([0.25, 0.25, 0.5]);
+        assert_eq!(half, Err(Obstacle::MixedUp { one: MinerUid(2), other: MinerUid(9) }));
     }
 
     #[test]

@@ -51,7 +51,7 @@ pub enum Obstacle {
     },
     /// Miners are at each other's uids.
     #[error(
-        "the miners of uids {one} and {other} are in each other's place, which does not happen on a chain: the backend mixes them up"
+        "the miners of uids {one} and {other} are in each other's place, with most of the weight: the backend mixes them up"
     )]
     MixedUp {
         /// One of the places.

@@ -80,6 +80,10 @@ pub async fn run(args: DemoArgs) -> Result<()> {
     let stopped = mesh.stop().await;
     let report = outcome?;
     stopped?;
+    // Before printing, which ends the process when nobody reads on, and would leave the folder behind.
+    if let Err(error) = folder.close() {
+        eprintln!("the demo's folder could not be removed: {error}");
+    }
     report.print(args.json, begun.elapsed())
 }
 

@@ -73,7 +73,9 @@ impl Report {
         );
         println!("Pareto frontier: {}\n", self.frontier());
         println!("{}\n", points_explained(cycle.n_environments));
-        println!("Weights, as GET /v1/weights/latest has them and as a validator set them on the chain (the largest is 65535)");
+        println!(
+            "Weights, as GET /v1/weights/latest has them and as a validator set them on the chain (the largest is 65535)"
+        );
         println!("{}\n", self.weights_table(weights)?);
         println!("Where the time went");
         for (name, seconds) in stages {

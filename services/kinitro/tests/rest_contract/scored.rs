@@ -271,7 +271,7 @@ fn miners_are_listed_with_what_the_public_may_see() {
     {"uid":10,"hotkey":"5F4gHdZdXNrKb7zaPRKRxkpc7p3DAxGqWN5WwBMa6kmh2Ssi","endpoint":"https://policy-10.example",
     "last_evaluated":"<time>","status":"active","status_reason":null,"repo":"miner/ten","revision":"v1",
     "endpoint_encrypted":false,"first_commit_block":10,"last_faults":{},
-    "last_evaluated_block":12,"avg_success_rate":0.75,"environments_evaluated":["metaworld/push-v3",
+    "last_evaluated_block":12,"avg_success_rate":0.8333333333333333,"environments_evaluated":["metaworld/push-v3",
     "metaworld/drawer-close-v3"],"last_fault_messages":{}},
     {"uid":11,"hotkey":"5EnTEWpNPgJYpBXRbG6TntPjgsUAz2qcBmHeNL71sCxLSMbA","endpoint":null,"last_evaluated":null,
     "status":"invalid","status_reason":"the commitment is neither `user/repo:revision:deployment` nor JSON with `m`, `r` and one of `d`, `e` and `b`",
@@ -309,10 +309,10 @@ fn an_executor_is_told_all_it_needs() {
     "miner_endpoint":"http://policy-2.example:9002","miner_repo":"miner/two","miner_revision":"v1",
     "env_id":"metaworld/push-v3","seed":<seed>,"status":"assigned","created_at":"<time>","attempt":1,
     "traceparent":""},
-    {"task_uuid":"<uuid>","cycle_id":1,"miner_uid":2,"miner_hotkey":"5GKoVmHo6SNP6ESHudCa7mBkf6sj7iwQHi3BiGcmYLdf3kq3",
-    "miner_endpoint":"http://policy-2.example:9002","miner_repo":"miner/two","miner_revision":"v1",
-    "env_id":"metaworld/drawer-close-v3","seed":<seed>,"status":"assigned","created_at":"<time>",
-    "attempt":1,"traceparent":""}],"total_pending":22,"lease_seconds":300}
+    {"task_uuid":"<uuid>","cycle_id":1,"miner_uid":9,"miner_hotkey":"5FviZYPr5oVs9fge1aKcTUdSzbxB72hneySAwWwy3HnnmvYU",
+    "miner_endpoint":"https://8a4cd2e1-36f7-4e0f-9b5d-0c1f2a3b4c5d.deployments.basilica.ai","miner_repo":"miner/nine",
+    "miner_revision":"v1","env_id":"metaworld/drawer-close-v3","seed":<seed>,"status":"assigned",
+    "created_at":"<time>","attempt":1,"traceparent":""}],"total_pending":22,"lease_seconds":300}
     "#);
 }
 

@@ -88,7 +88,10 @@ impl Cycles {
         let Some(mut cycle) = find_cycle(&self.pool, Which::Newest).await? else { return Ok(()) };
         self.sweep_cancelled(&cycle).await?;
         if cycle.cycle_state() == CycleState::Running {
-            self.tasks.enforce_budget(cycle.cycle_id()).await?;
+            // Its failure must not keep the cycle from being closed.
+            if let Err(error) = self.tasks.enforce_budget(cycle.cycle_id()).await {
+                tracing::warn!(%error, cycle_id = cycle.id, "miners' time budgets could not be enforced");
+            }
         }
         if cycle.cycle_state() == CycleState::Running && !self.close_when_done(&mut cycle, deadline_counts).await? {
             return Ok(());

@@ -13,6 +13,7 @@ use super::{
 use crate::{
     database::{CycleRow, unsigned, unsigned32},
     error::CycleError,
+    tasks::host,
 };
 
 impl Cycles {
@@ -22,7 +23,14 @@ impl Cycles {
         connection: &mut PgConnection,
         cycle: &CycleRow,
     ) -> Result<(Vec<Tallied>, Vec<Uuid>), CycleError> {
-        let played = read_played(connection, cycle.id).await?;
+        let mut played = read_played(connection, cycle.id).await?;
+        if tally::excuse_our_outage(&mut played, &read_hosts(connection, cycle.id).await?) {
+            tracing::error!(
+                cycle_id = cycle.id,
+                "from some time on most hosts could not be reached and no policy was any more: what was left then counts for no miner; set \
+                 KINITRO_EXECUTOR_BEACON, and our network can be told from theirs"
+            );
+        }
         let (tasks, lost) = read_lost(connection, cycle.id).await?;
         let mut episodes: BTreeMap<u32, u64> = BTreeMap::new();
         for group in &played {
@@ -53,7 +61,11 @@ impl Cycles {
 /// overflow.
 async fn read_played(connection: &mut PgConnection, cycle_id: i64) -> Result<Vec<Played>, sqlx::Error> {
     let rows = sqlx::query!(
-        r#"SELECT t.uid, t.env_id,
+        r#"WITH last_reached AS MATERIALIZED (
+                   SELECT uid, max(completed_at) AS at FROM scheduling.tasks
+                    WHERE cycle_id = $1 AND state = 'completed' AND cause NOT IN ('endpoint_refused', 'time_budget_exceeded')
+                    GROUP BY uid)
+           SELECT t.uid, t.env_id,
                   string_agg(CASE
                       WHEN t.state = 'completed' AND t.draws > 0 AND t.played_draw IS DISTINCT FROM 0
                           THEN CASE t.verdict WHEN 'success' THEN 's' ELSE 'f' END
@@ -67,7 +79,14 @@ async fn read_played(connection: &mut PgConnection, cycle_id: i64) -> Result<Vec
                                                WHERE u.task_id = t.id AND u.beacon_reached IS NOT FALSE))
                           THEN CASE WHEN EXISTS (SELECT 1 FROM scheduling.unreached_attempts u
                                                   WHERE u.task_id = t.id AND u.beacon_reached)
-                               THEN 'U' ELSE 'u' END
+                               THEN 'U'
+                               -- Was another miner's policy reached after this one was not?
+                               WHEN NOT EXISTS (SELECT 1 FROM last_reached l
+                                                 WHERE l.uid <> t.uid
+                                                   AND l.at > (SELECT min(u.ended_at) FROM scheduling.unreached_attempts u
+                                                                WHERE u.task_id = t.id))
+                                    AND EXISTS (SELECT 1 FROM scheduling.unreached_attempts u WHERE u.task_id = t.id)
+                               THEN 'n' ELSE 'u' END
                       ELSE '-' END, '' ORDER BY t.episode) AS "letters!",
                   coalesce(sum(greatest(-1e300, least(1e300, t.total_reward)) ORDER BY t.episode)
                       FILTER (WHERE t.state = 'completed'), 0) AS "reward_sum!",
@@ -89,6 +108,14 @@ async fn read_played(connection: &mut PgConnection, cycle_id: i64) -> Result<Vec
             Played::new(uid, row.env_id, &row.letters, row.reward_sum, unsigned(row.reached))
         })
         .collect())
+}
+
+/// The host of each miner's endpoint.
+async fn read_hosts(connection: &mut PgConnection, cycle_id: i64) -> Result<BTreeMap<u32, String>, sqlx::Error> {
+    let rows = sqlx::query!("SELECT uid, endpoint FROM scheduling.cycle_miners WHERE cycle_id = $1", cycle_id)
+        .fetch_all(connection)
+        .await?;
+    Ok(rows.into_iter().map(|row| (unsigned32(i64::from(row.uid)), host(&row.endpoint).to_owned())).collect())
 }
 
 /// The lost attempts of a cycle, and the task of each.

@@ -9,6 +9,10 @@
 //! vanished together. Our network being down for a while is dealt with while the cycle runs, by waiting (see `tasks::outage`). An episode
 //! that ended as `endpoint_refused` is no evidence of a working network: no connection was tried.
 //!
+//! Our network may also have gone for good after the first episodes. When more than half of all hosts could not be reached and after that
+//! no policy was reached any more, what was left counts for no miner; if that is much, the cycle is not scored. Fewer than half of the
+//! hosts cannot bring that about by vanishing.
+//!
 //! Attempts that were lost after the policy had seen an observation may be the miner's doing: see [`lost`](super::lost).
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -30,7 +34,9 @@ pub enum Episode {
     FailureApart,
     /// No attempt could reach the policy.
     Unreachable,
-    /// The same, and an executor reached its beacon at that time.
+    /// The same, and after its first attempt no other miner's policy was reached in the cycle.
+    Unwitnessed,
+    /// No attempt could reach the policy, and an executor reached its beacon at that time.
     Away,
     /// Not played for any other reason.
     Missing,
@@ -45,6 +51,7 @@ impl Episode {
             's' => Self::SuccessApart,
             'f' => Self::FailureApart,
             'u' => Self::Unreachable,
+            'n' => Self::Unwitnessed,
             'U' => Self::Away,
             _ => Self::Missing,
         }
@@ -67,8 +74,8 @@ pub struct Played {
 }
 
 impl Played {
-    /// One letter an episode: `1` success, `0` failure, `s` and `f` the same on a seed of its own, `u` never reached, `U` never reached
-    /// although our network worked, anything else missing.
+    /// One letter an episode: `1` success, `0` failure, `s` and `f` the same on a seed of its own, `u` never reached, `n` never reached
+    /// and no other miner after that, `U` never reached although our network worked, anything else missing.
     pub fn new(uid: u32, env_id: String, letters: &str, reward_sum: f64, reached: u64) -> Self {
         Self { uid, env_id, episodes: letters.chars().map(Episode::from_letter).collect(), reward_sum, reached }
     }
@@ -85,6 +92,23 @@ pub struct Tallied {
     pub outcomes: Outcomes,
     /// Over the episodes that count; an unreachable one counts with reward 0. 0 when none counts.
     pub mean_reward: f64,
+}
+
+/// Takes what was not reached, and after which no other miner was, as our network's: when it is of more than half of all hosts. Whether
+/// it was.
+pub fn excuse_our_outage(played: &mut [Played], hosts: &BTreeMap<u32, String>) -> bool {
+    let all: BTreeSet<&str> = hosts.values().map(String::as_str).collect();
+    let away: BTreeSet<&str> = played
+        .iter()
+        .filter(|group| group.episodes.contains(&Episode::Unwitnessed))
+        .filter_map(|group| hosts.get(&group.uid).map(String::as_str))
+        .collect();
+    let ours = away.len() * 2 > all.len();
+    if ours {
+        let left = played.iter_mut().flat_map(|group| &mut group.episodes);
+        left.filter(|episode| **episode == Episode::Unwitnessed).for_each(|episode| *episode = Episode::Missing);
+    }
+    ours
 }
 
 /// Decides the episodes that were not reached, counts the lost attempts that are held against their miners as failures with reward 0, and
@@ -119,8 +143,8 @@ pub fn settle(played: Vec<Played>, held: &[&Lost]) -> Vec<Tallied> {
                     Episode::Failure | Episode::Away => Outcome::Failure,
                     Episode::SuccessApart => Outcome::SuccessApart,
                     Episode::FailureApart => Outcome::FailureApart,
-                    Episode::Unreachable if reached_by_others > 0 => Outcome::Failure,
-                    Episode::Unreachable | Episode::Missing => Outcome::Missing,
+                    Episode::Unreachable | Episode::Unwitnessed if reached_by_others > 0 => Outcome::Failure,
+                    Episode::Unreachable | Episode::Unwitnessed | Episode::Missing => Outcome::Missing,
                 })
                 .collect();
             let mean_reward = match outcomes.counted() {
@@ -191,6 +215,28 @@ mod tests {
     }
 
     #[test]
+    fn what_was_left_when_our_network_went_for_good_counts_for_no_miner() {
+        let hosts: BTreeMap<u32, String> = (0..4).map(|uid| (uid, format!("host-{uid}"))).collect();
+        let settled = |letters: [&str; 4], hosts: &BTreeMap<u32, String>| -> (bool, Vec<String>) {
+            let mut cycle: Vec<Played> = (0..).zip(letters).map(|(uid, letters)| played(letters, uid)).collect();
+            let ours = excuse_our_outage(&mut cycle, hosts);
+            (ours, settle(cycle, &[]).iter().map(|tally| tally.outcomes.to_string()).collect())
+        };
+        let (ours, outcomes) = settled(["1nn", "0nu", "11n", "111"], &hosts);
+        assert!(ours);
+        assert_eq!(outcomes, ["1--", "0-0", "11-", "111"], "`u` was not reached while another was");
+        let (ours, outcomes) = settled(["1nn", "0nn", "111", "111"], &hosts);
+        assert!(!ours, "half of the hosts may vanish together");
+        assert_eq!(outcomes, ["100", "000", "111", "111"]);
+        // Three miners at one host are one that vanished.
+        let one_host = (0..4).map(|uid| (uid, if uid < 3 { "host" } else { "other" }.to_owned())).collect();
+        assert_eq!(
+            settled(["1nn", "0nn", "11n", "111"], &one_host),
+            (false, vec!["100".into(), "000".into(), "110".into(), "111".into()])
+        );
+    }
+
+    #[test]
     fn a_refused_endpoint_is_no_evidence_of_a_working_network() {
         let mut refused = played("000", 1);
         refused.reached = 0;
@@ -200,7 +246,7 @@ mod tests {
     }
 
     fn cycles() -> impl Strategy<Value = Vec<Played>> {
-        prop::collection::vec(("[01sfuU-]{0,12}", 0_u32..4), 0..8)
+        prop::collection::vec(("[01sfunU-]{0,12}", 0_u32..4), 0..8)
             .prop_map(|groups| groups.iter().map(|(letters, uid)| played(letters, *uid)).collect())
     }
 
@@ -219,8 +265,8 @@ mod tests {
                         Episode::SuccessApart => Outcome::SuccessApart,
                         Episode::FailureApart => Outcome::FailureApart,
                         Episode::Missing => Outcome::Missing,
-                        Episode::Unreachable if others => Outcome::Failure,
-                        Episode::Unreachable => Outcome::Missing,
+                        Episode::Unreachable | Episode::Unwitnessed if others => Outcome::Failure,
+                        Episode::Unreachable | Episode::Unwitnessed => Outcome::Missing,
                     };
                     prop_assert_eq!(*outcome, expected);
                 }

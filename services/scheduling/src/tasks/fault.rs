@@ -27,7 +27,8 @@ impl Tasks {
         if faults.is_empty() {
             return Ok(());
         }
-        let network_may_be_down = self.network_may_be_down(faults).await?;
+        let beacons = self.beacons(executor, faults).await?;
+        let network_may_be_down = self.network_may_be_down(faults, &beacons).await?;
         // The cause stays `policy_unreachable` only while every attempt ended so; the text always names the last one.
         let errors: Vec<String> = faults
             .iter()
@@ -74,7 +75,7 @@ impl Tasks {
             &errors,
             self.max_attempts(),
             &faults.iter().map(|report| report.shown).collect::<Vec<_>>(),
-            &faults.iter().map(|report| report.beacon_reached).collect::<Vec<_>>() as _,
+            &beacons as _,
             network_may_be_down,
             outage::PATIENCE,
             &faults.iter().map(|report| report.observed).collect::<Vec<_>>(),

@@ -77,7 +77,7 @@ impl Tasks {
             tokio::pin!(arrival);
             arrival.as_mut().enable();
             // Where a search ran out of time, the next one goes on.
-            wanted.keep_expired = self.unheard.was_within(self.beaten().lives / 3);
+            wanted.keep_expired = self.unheard.was_lately();
             let (tasks, waiting, resume) = self.heard(self.lease_by_shares(&executor, wanted).await)?;
             wanted.resume = resume;
             let left = until.saturating_duration_since(Instant::now());
@@ -220,21 +220,27 @@ impl Tasks {
         let mut ids: Vec<Uuid> = held.iter().map(|entry| entry.task_id.0).collect();
         ids.sort_unstable();
         let rows = sqlx::query!(
-            r#"WITH lost AS (
+            r#"WITH before AS (
+                   -- Locked, so that what is noted as lost is of the rows that are changed, as they are then.
+                   SELECT id, attempt, cycle_id, uid, executor_id, state FROM scheduling.tasks
+                    WHERE id = ANY($1) AND state IN ('pending', 'assigned') AND attempt - released < $3
+                    ORDER BY id FOR UPDATE),
+               lost AS (
                    INSERT INTO scheduling.lost_attempts (task_id, attempt, cycle_id, uid, executor_id, cause)
-                   SELECT id, attempt, cycle_id, uid, coalesce(executor_id, ''), 'lease_lost' FROM scheduling.tasks
-                    WHERE id = ANY($1) AND state = 'assigned' AND attempt - released < $3
+                   SELECT id, attempt, cycle_id, uid, coalesce(executor_id, ''), 'lease_lost' FROM before
+                    WHERE state = 'assigned'
                        ON CONFLICT DO NOTHING)
-               UPDATE scheduling.tasks
+               UPDATE scheduling.tasks t
                   SET state = 'assigned',
-                      first_leased_at = coalesce(first_leased_at, now()),
+                      first_leased_at = coalesce(t.first_leased_at, now()),
                       leased_at = now(),
-                      attempt = attempt + 1,
-                      draws = draws + CASE WHEN state = 'assigned' THEN 1 ELSE 0 END,
+                      attempt = t.attempt + 1,
+                      draws = t.draws + CASE WHEN before.state = 'assigned' THEN 1 ELSE 0 END,
                       executor_id = $2,
-                      cause = CASE WHEN state = 'assigned' THEN 'lease_lost' ELSE cause END
-                WHERE id = ANY($1) AND state IN ('pending', 'assigned') AND attempt - released < $3
-            RETURNING id, cycle_id, uid, env_id, episode, seed, draws, attempt"#,
+                      cause = CASE WHEN before.state = 'assigned' THEN 'lease_lost' ELSE t.cause END
+                 FROM before
+                WHERE t.id = before.id
+            RETURNING t.id, t.cycle_id, t.uid, t.env_id, t.episode, t.seed, t.draws, t.attempt"#,
             &ids,
             executor.as_str(),
             self.max_attempts(),
@@ -291,21 +297,26 @@ impl Tasks {
         let mut ids: Vec<Uuid> = unleased.iter().map(|(id, _)| id.0).collect();
         ids.sort_unstable();
         let rows = sqlx::query!(
-            r#"WITH lost AS (
+            r#"WITH before AS (
+                   SELECT id, attempt, cycle_id, uid, executor_id, state FROM scheduling.tasks
+                    WHERE id = ANY($1) AND state IN ('pending', 'assigned') AND attempt - released >= $2
+                    ORDER BY id FOR UPDATE),
+               lost AS (
                    INSERT INTO scheduling.lost_attempts (task_id, attempt, cycle_id, uid, executor_id, cause)
-                   SELECT id, attempt, cycle_id, uid, coalesce(executor_id, ''), 'lease_lost' FROM scheduling.tasks
-                    WHERE id = ANY($1) AND state = 'assigned' AND attempt - released >= $2
+                   SELECT id, attempt, cycle_id, uid, coalesce(executor_id, ''), 'lease_lost' FROM before
+                    WHERE state = 'assigned'
                        ON CONFLICT DO NOTHING)
-               UPDATE scheduling.tasks
+               UPDATE scheduling.tasks t
                   SET state = 'failed',
                       completed_at = now(),
-                      draws = draws + CASE WHEN state = 'assigned' THEN 1 ELSE 0 END,
-                      cause = CASE WHEN state = 'assigned' OR cause IS NULL THEN 'lease_lost' ELSE cause END,
-                      error = CASE WHEN state = 'assigned'
-                                   THEN format('the lease of %s expired in attempt %s', executor_id, attempt)
-                                   ELSE error END
-                WHERE id = ANY($1) AND state IN ('pending', 'assigned') AND attempt - released >= $2
-            RETURNING id, cycle_id, uid, env_id, cause"#,
+                      draws = t.draws + CASE WHEN before.state = 'assigned' THEN 1 ELSE 0 END,
+                      cause = CASE WHEN before.state = 'assigned' OR t.cause IS NULL THEN 'lease_lost' ELSE t.cause END,
+                      error = CASE WHEN before.state = 'assigned'
+                                   THEN format('the lease of %s expired in attempt %s', before.executor_id, before.attempt)
+                                   ELSE t.error END
+                 FROM before
+                WHERE t.id = before.id
+            RETURNING t.id, t.cycle_id, t.uid, t.env_id, t.cause"#,
             &ids,
             self.max_attempts(),
         )

@@ -82,6 +82,7 @@ use uuid::Uuid;
 
 pub use error::TaskError;
 pub use order::fair_order;
+pub(crate) use outage::host;
 pub use served::Unserved;
 pub use stats::Progress;
 
@@ -125,6 +126,13 @@ pub struct TaskSettings {
     pub episode_budget: Option<f64>,
 }
 
+impl TaskSettings {
+    /// For the leases of executors that heartbeat.
+    fn beaten(&self) -> LeaseTime {
+        LeaseTime { longest: self.lease, lives: self.heartbeat_lease.min(self.lease) }
+    }
+}
+
 /// A task that is to be created.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewTask {
@@ -143,6 +151,7 @@ pub struct NewTask {
 impl Tasks {
     /// Over a pool whose schema is migrated, and the queue and the events of the same deployment.
     pub fn new(pool: PgPool, queue: WorkQueue, events: EventBus, settings: TaskSettings) -> Self {
+        let unheard = unheard::Unheard::new(settings.beaten().lives / 3);
         Self {
             pool,
             queue,
@@ -153,7 +162,7 @@ impl Tasks {
             arrivals: Arc::default(),
             completed: Arc::default(),
             torn: Arc::default(),
-            unheard: unheard::Unheard::default(),
+            unheard,
             unserved_told: Arc::default(),
             draining: CancellationToken::new(),
         }
@@ -180,16 +189,16 @@ impl Tasks {
         i32::try_from(self.settings.max_attempts).unwrap_or(i32::MAX)
     }
 
-    /// For the leases of executors that heartbeat.
     fn beaten(&self) -> LeaseTime {
-        let longest = self.settings.lease;
-        LeaseTime { longest, lives: self.settings.heartbeat_lease.min(longest) }
+        self.settings.beaten()
     }
 
-    /// Notes when an answer shows that executors cannot be heard.
+    /// Notes what an answer shows of whether executors can be heard.
     fn heard<T>(&self, answer: Result<T, TaskError>) -> Result<T, TaskError> {
-        if matches!(&answer, Err(TaskError::Database(_) | TaskError::Queue(_))) {
-            self.unheard.goes_on();
+        match &answer {
+            Ok(_) => self.unheard.answered(),
+            Err(TaskError::Database(_) | TaskError::Queue(_)) => self.unheard.goes_on(),
+            Err(_) => {}
         }
         answer
     }

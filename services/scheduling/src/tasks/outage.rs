@@ -3,11 +3,14 @@
 //! An attempt that did not reach the policy is not spent when it was our network:
 //!
 //! - The executor did not reach its beacon: it was ours, however long that takes. It reached its beacon: it was not.
+//! - While the executor brings results, a beacon that it does not reach is away itself, or blocked: that says nothing, as if it had none.
 //! - Without a beacon it may have been ours while the servers of [`FEWEST`] different hosts could not be reached, of different miners and by
 //!   whichever executor, and no episode of the cycle came to a result within [`RECENT`]. Miners can bring that about together, so it is
 //!   believed [`PATIENCE`] times a task and no more: they gain a delay. When the policy is still away then, it is the miner's failure as ever.
 
 use std::{collections::BTreeSet, time::Duration};
+
+use kinitro_domain::ExecutorId;
 
 use super::{TaskError, Tasks, report::Report};
 
@@ -21,9 +24,39 @@ pub(super) const PATIENCE: i64 = 12;
 pub(super) const PAUSE: Duration = Duration::from_secs(30);
 
 impl Tasks {
-    /// Whether it may be our network that keeps executors without a beacon from reaching policies now.
-    pub(super) async fn network_may_be_down(&self, faults: &[&Report]) -> Result<bool, TaskError> {
-        if !faults.iter().any(|report| report.is_unreachable() && report.beacon_reached.is_none()) {
+    /// Whether the executor reached its beacon, for each of its faults; absent where that says nothing.
+    pub(super) async fn beacons(
+        &self,
+        executor: &ExecutorId,
+        faults: &[&Report],
+    ) -> Result<Vec<Option<bool>>, TaskError> {
+        let missed = faults.iter().any(|report| report.is_unreachable() && report.beacon_reached == Some(false));
+        let misleads = missed && self.played_lately(executor).await?;
+        Ok(faults.iter().map(|report| report.beacon_reached.filter(|reached| *reached || !misleads)).collect())
+    }
+
+    /// Whether an episode of this executor came to a result for which it reached the policy.
+    async fn played_lately(&self, executor: &ExecutorId) -> Result<bool, TaskError> {
+        let played = sqlx::query_scalar!(
+            r#"SELECT EXISTS (SELECT 1 FROM scheduling.cycles c JOIN scheduling.tasks t ON t.cycle_id = c.id
+                               WHERE c.state = 'running' AND t.state = 'completed' AND t.executor_id = $1
+                                 AND t.cause NOT IN ('endpoint_refused', 'time_budget_exceeded')
+                                 AND t.completed_at > now() - make_interval(secs => $2)) AS "played!""#,
+            executor.as_str(),
+            RECENT.as_secs_f64(),
+        )
+        .fetch_one(&self.pool)
+        .await?;
+        Ok(played)
+    }
+
+    /// Whether it may be our network that keeps executors from reaching policies now of whose beacons nothing is known.
+    pub(super) async fn network_may_be_down(
+        &self,
+        faults: &[&Report],
+        beacons: &[Option<bool>],
+    ) -> Result<bool, TaskError> {
+        if !faults.iter().zip(beacons).any(|(report, beacon)| report.is_unreachable() && beacon.is_none()) {
             return Ok(false);
         }
         let endpoints = sqlx::query_scalar!(
@@ -55,7 +88,7 @@ impl Tasks {
 }
 
 /// The host of an endpoint; where there is none, all of it.
-fn host(endpoint: &str) -> &str {
+pub(crate) fn host(endpoint: &str) -> &str {
     let rest = endpoint.split_once("://").map_or(endpoint, |(_, rest)| rest);
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
     let address = authority.rsplit_once('@').map_or(authority, |(_, address)| address);

@@ -121,7 +121,7 @@ pub(super) async fn read(pool: &PgPool) -> Result<BTreeMap<MinerUid, Share>, Tas
                   count(*) FILTER (WHERE t.state = 'pending') AS "pending!",
                   count(*) FILTER (WHERE t.state = 'assigned') AS "in_flight!",
                   count(*) FILTER (WHERE t.state = 'completed') AS "results!",
-                  coalesce(sum(t.policy_seconds) FILTER (WHERE t.state = 'completed'), 0) AS "used!",
+                  coalesce(sum(least(t.policy_seconds, 1e6)) FILTER (WHERE t.state = 'completed'), 0) AS "used!",
                   coalesce(sum(greatest(0, extract(epoch FROM now() - t.leased_at)::float8))
                       FILTER (WHERE t.state = 'assigned'), 0) AS "running!"
              FROM scheduling.tasks t JOIN scheduling.cycles c ON c.id = t.cycle_id

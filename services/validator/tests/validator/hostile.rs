@@ -139,7 +139,7 @@ async fn weights_that_cannot_be_set_leave_the_last_good_ones_refreshed() {
     let config = || kinitro_validator::Config { refresh_blocks: Some(30), ..world.config() };
     let mut validator = crate::support::Validator::start(config()).await;
     world.until_set(&USUAL).await;
-    // Bob and Charlie in each other's place; then everything to be burnt where the subnet's owner is not.
+    // Bob and Charlie, who have most of the weight, in each other's place; then everything to be burnt where the subnet's owner is not.
     let swapped = weights(4, 2, &[(1, 0.5, "//Charlie"), (2, 0.25, "//Bob"), (3, 0.25, "//Dave")]);
     let mut burnt = weights(5, 3, &[(2, 1.0, "//Bob"), (3, 0.0, "//Dave")]);
     burnt["hotkeys"].as_object_mut().unwrap().remove("2");
