@@ -206,7 +206,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn what_this_machine_has_no_route_to_is_not_the_policys_fault() {
+    async fn whose_fault_a_missing_way_is_is_read_from_this_machines_own_tables() {
         let patience = Duration::from_secs(5);
         let config = TransportConfig { allow_private: true, connect_timeout: patience, action_timeout: patience };
         let nowhere = "255.255.255.255:9".parse().unwrap();
@@ -214,6 +214,8 @@ mod tests {
         let mut caller = Caller::new(&endpoint, &config, &Tls::load(), Arc::new([nowhere]));
         let question = Question { path: "/health", episode_id: HeaderValue::from_static("1"), body: None };
         let fault = caller.exchange(question, MAX_ERROR_BYTES, patience).await.err().unwrap();
-        assert_eq!(fault.cause(), Cause::Executor, "{fault}");
+        let error = std::net::TcpStream::connect(nowhere).unwrap_err();
+        let ours = crate::local::is_ours(&error, &[nowhere]);
+        assert_eq!(fault.cause(), if ours { Cause::Executor } else { Cause::PolicyUnreachable }, "{fault}");
     }
 }
