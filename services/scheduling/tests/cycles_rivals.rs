@@ -121,8 +121,9 @@ async fn what_an_executor_loses_that_does_not_tell_what_was_seen_is_held_against
     assert!(redrawn.iter().all(|episode| !episode.held_against_miner));
 }
 
-#[tokio::test]
-async fn miners_that_vanish_together_have_failed_what_they_left_open() {
+/// Plays a cycle of four miners, nine episodes each, in which miners 1 to `last` close their sockets after two episodes. The others are played to
+/// their end before that is seen.
+async fn cycle_with_vanishing_miners(last: u32, end: &str) -> Deployment {
     let mut deployment = Deployment::new(4).await;
     deployment.config.episodes_per_env = 9;
     // The longest that a task waits for its next attempt.
@@ -138,24 +139,35 @@ async fn miners_that_vanish_together_have_failed_what_they_left_open() {
             .map(|task| {
                 let played = played.entry(task.miner_uid).or_default();
                 match task.miner_uid {
-                    0 => success(task),
-                    // Two episodes each, then they close their sockets.
-                    _ if *played < 2 => {
+                    uid if uid == 0 || uid > last => success(task),
+                    _ if *played >= 2 => unreachable(task),
+                    _ => {
                         *played += 1;
                         success(task)
                     }
-                    _ => unreachable(task),
                 }
             })
             .collect();
         replica.complete(results).await;
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
-    replica.wait_for(cycle.id, "completed").await;
+    replica.wait_for(cycle.id, end).await;
+    deployment
+}
+
+#[tokio::test]
+async fn miners_that_vanish_together_have_failed_what_they_left_open() {
+    let deployment = cycle_with_vanishing_miners(2, "completed").await;
     let outcomes = outcomes(&deployment);
     assert_eq!(outcomes[&0], "1".repeat(9));
-    let count = |letter: char| (1..4).map(|uid| outcomes[&uid].matches(letter).count()).sum::<usize>();
-    assert_eq!((count('1'), count('0'), count('-')), (6, 21, 0), "{outcomes:?}");
+    let count = |letter: char| (1..3).map(|uid| outcomes[&uid].matches(letter).count()).sum::<usize>();
+    assert_eq!((count('1'), count('0'), count('-')), (4, 14, 0), "{outcomes:?}");
+}
+
+#[tokio::test]
+async fn when_most_hosts_are_away_to_the_end_and_no_policy_was_reached_any_more_nothing_is_scored() {
+    let deployment = cycle_with_vanishing_miners(3, "unscored").await;
+    assert!(deployment.script.scored().is_empty());
 }
 
 #[tokio::test]
