@@ -94,16 +94,15 @@ pub struct Tallied {
     pub mean_reward: f64,
 }
 
-/// Takes what was not reached, and after which no other miner was, as our network's: when it is of more than half of all hosts. Whether
-/// it was.
+/// Takes what was not reached, and after which no other miner was, as our network's: when it is of more than half of all hosts and of more
+/// than half of all miners. Whether it was.
 pub fn excuse_our_outage(played: &mut [Played], hosts: &BTreeMap<u32, String>) -> bool {
     let all: BTreeSet<&str> = hosts.values().map(String::as_str).collect();
-    let away: BTreeSet<&str> = played
-        .iter()
-        .filter(|group| group.episodes.contains(&Episode::Unwitnessed))
-        .filter_map(|group| hosts.get(&group.uid).map(String::as_str))
-        .collect();
-    let ours = away.len() * 2 > all.len();
+    let away: BTreeSet<u32> =
+        played.iter().filter(|group| group.episodes.contains(&Episode::Unwitnessed)).map(|group| group.uid).collect();
+    let away_hosts: BTreeSet<&str> = away.iter().filter_map(|uid| hosts.get(uid).map(String::as_str)).collect();
+    // Many miners at one host are one that can vanish; of many miners at one host, one may be away alone.
+    let ours = away_hosts.len() * 2 > all.len() && away.len() * 2 > hosts.len();
     if ours {
         let left = played.iter_mut().flat_map(|group| &mut group.episodes);
         left.filter(|episode| **episode == Episode::Unwitnessed).for_each(|episode| *episode = Episode::Missing);
@@ -228,6 +227,8 @@ mod tests {
         let (ours, outcomes) = settled(["1nn", "0nn", "111", "111"], &hosts);
         assert!(!ours, "half of the hosts may vanish together");
         assert_eq!(outcomes, ["100", "000", "111", "111"]);
+        let all_here = (0..4).map(|uid| (uid, "host".to_owned())).collect();
+        assert!(!settled(["1nn", "011", "111", "111"], &all_here).0, "one of four that share a host");
         // Three miners at one host are one that vanished.
         let one_host = (0..4).map(|uid| (uid, if uid < 3 { "host" } else { "other" }.to_owned())).collect();
         assert_eq!(
