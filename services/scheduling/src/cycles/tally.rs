@@ -9,7 +9,7 @@
 //! vanished together. Our network being down for a while is dealt with while the cycle runs, by waiting (see `tasks::outage`). An episode
 //! that ended as `endpoint_refused` is no evidence of a working network: no connection was tried.
 //!
-//! Our network may also have gone for good after the first episodes. When more than half of all hosts could not be reached and after that
+//! Our network may also have gone for good after the first episodes. When more than half of all miners, at more than half of all hosts, were away and then
 //! no policy was reached any more, what was left counts for no miner; if that is much, the cycle is not scored. Fewer than half of the
 //! hosts cannot bring that about by vanishing.
 //!
