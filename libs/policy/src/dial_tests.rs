@@ -28,7 +28,7 @@ fn certificate() -> CertificateDer<'static> {
     CertificateDer::from_pem_slice(CERTIFICATE).unwrap()
 }
 
-/// A server that hands out so many session tickets after each handshake, and then answers `/health` or is silent.
+/// A server that hands out this number of session tickets after each handshake, and then answers `/health` or is silent.
 async fn ticketing(tickets: usize) -> SocketAddr {
     let key = PrivateKeyDer::from_pem_slice(KEY).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());

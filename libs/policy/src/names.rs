@@ -85,7 +85,7 @@ impl Lookups {
                 }
             });
             lookups.under_way().remove(&name);
-            // Whoever asked may have given up.
+            // The caller may have given up.
             drop(sender.send(found));
         });
         begun.map_err(|error| our_fault(&error))?;

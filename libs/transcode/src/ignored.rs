@@ -1,4 +1,4 @@
-//! Query parameters that a route does not have, named to whoever may have misspelt one.
+//! Query parameters that a route does not have, named to a caller that may have misspelt one.
 
 use http::{HeaderName, HeaderValue};
 

@@ -54,7 +54,7 @@ impl ServerLimits {
         }
     }
 
-    /// The limits as far as so many open files can bear them.
+    /// The limits, lowered to what this number of open files can bear.
     pub(super) fn within(mut self, open_files: u64) -> Self {
         let bearable = usize::try_from(open_files / 2).unwrap_or(usize::MAX).max(2);
         self.connections = self.connections.clamp(2, bearable);

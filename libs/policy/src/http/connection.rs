@@ -67,7 +67,7 @@ impl Connection {
         let (sender, connection) = handshake.await.map_err(|error| classify("the first question", &error))?;
         let charged = allowance.charge(connection);
         let driver = tokio::spawn(async move {
-            // Whoever asked is told the same by the answer that does not come.
+            // The caller is told the same by the answer that does not come.
             if let Err(error) = charged.await {
                 tracing::debug!(error = %chain(&error), "a connection to a policy ended");
             }
