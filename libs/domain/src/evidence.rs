@@ -5,6 +5,9 @@
 //! short when less than a part of its episodes count in some environment. One may fall short, and more of them while they are no larger
 //! part of the field than the part of the episodes that may be missing: they are not evaluated, and the others are. A simulator that is
 //! broken for all of them, or a single miner with nothing to compare it to, is no cycle to pay by.
+//!
+//! A few miners must not be able to hold up the pay of all by being slow. Who had taken far more of the executors' time than the others when
+//! the cycle's time was up is named with the cycle as `slow`; how much of these miners was played is asked of each alone, and not of the cycle.
 
 use std::collections::BTreeSet;
 
@@ -38,14 +41,16 @@ impl Required {
 /// What was played.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Evidence {
-    /// Episodes that were to be played.
+    /// Episodes that were to be played, without those of slow miners.
     pub planned: u64,
-    /// Episodes that count.
+    /// Those of them that count.
     pub played: u64,
-    /// How many miners there are.
+    /// How many miners there are that are not slow.
     pub miners: usize,
-    /// Those that fall short, ascending.
+    /// The miners that fall short, slow ones too.
     pub short: BTreeSet<MinerUid>,
+    /// The miners that are slow.
+    pub slow: BTreeSet<MinerUid>,
 }
 
 /// Why a cycle is not to be paid by.
@@ -97,23 +102,34 @@ impl TooLittle {
 }
 
 impl Evidence {
-    /// Of every miner in every environment: the episodes that count, and those that were to be played.
-    pub fn of(pairs: impl IntoIterator<Item = (MinerUid, u32, u32)>, required: &Required) -> Self {
-        let (mut planned, mut played, mut miners, mut short) = (0, 0, BTreeSet::new(), BTreeSet::new());
+    /// Of every miner in every environment: the episodes that count, and those that were to be played; and the miners that were slow. When
+    /// these are not fewer than half of the miners, it was not they who were slow, and none is taken as such.
+    pub fn of(
+        pairs: impl IntoIterator<Item = (MinerUid, u32, u32)>,
+        slow: &BTreeSet<MinerUid>,
+        required: &Required,
+    ) -> Self {
+        let pairs: Vec<_> = pairs.into_iter().collect();
+        let all: BTreeSet<MinerUid> = pairs.iter().map(|(uid, ..)| *uid).collect();
+        let slow: BTreeSet<MinerUid> = slow.intersection(&all).copied().collect();
+        let slow = if slow.len() * 2 < all.len() { slow } else { BTreeSet::new() };
+        let (mut planned, mut played, mut short) = (0, 0, BTreeSet::new());
         for (uid, counted, episodes) in pairs {
-            planned += u64::from(episodes);
-            played += u64::from(counted);
-            miners.insert(uid);
+            if !slow.contains(&uid) {
+                planned += u64::from(episodes);
+                played += u64::from(counted);
+            }
             if episodes == 0 || u64::from(counted) < needed(required.of_miner, episodes.into()) {
                 short.insert(uid);
             }
         }
-        Self { planned, played, miners: miners.len(), short }
+        Self { planned, played, miners: all.len() - slow.len(), short, slow }
     }
 
     /// Whether the miners that do not fall short can be paid by this.
     pub fn suffices(&self, required: &Required) -> Result<(), TooLittle> {
-        let &Self { planned, played, miners, ref short } = self;
+        let &Self { planned, played, miners, .. } = self;
+        let short: BTreeSet<MinerUid> = self.short.difference(&self.slow).copied().collect();
         let needed_episodes = needed(required.in_all, planned).max(1);
         if played < needed_episodes {
             return Err(TooLittle::Episodes { played, planned, needed: needed_episodes });
@@ -121,7 +137,7 @@ impl Evidence {
         let must = usize::try_from(needed(required.in_all, miners as u64)).unwrap_or(miners);
         let most = (miners - must.min(miners)).max(1).min(miners.saturating_sub(1));
         if short.len() > most {
-            return Err(TooLittle::Miners { short: short.clone(), miners, most });
+            return Err(TooLittle::Miners { short, miners, most });
         }
         Ok(())
     }
@@ -141,7 +157,13 @@ mod tests {
     const REQUIRED: Required = Required { in_all: 0.9, of_miner: 0.5 };
 
     fn of(pairs: &[(u16, u32, u32)]) -> Evidence {
-        Evidence::of(pairs.iter().map(|&(uid, counted, episodes)| (MinerUid(uid), counted, episodes)), &REQUIRED)
+        of_slow(pairs, &[])
+    }
+
+    fn of_slow(pairs: &[(u16, u32, u32)], slow: &[u16]) -> Evidence {
+        let slow = slow.iter().copied().map(MinerUid).collect();
+        let pairs = pairs.iter().map(|&(uid, counted, episodes)| (MinerUid(uid), counted, episodes));
+        Evidence::of(pairs, &slow, &REQUIRED)
     }
 
     /// So many miners that were played wholly in two environments, and those given.
@@ -190,8 +212,30 @@ mod tests {
         assert!(of(&[(1, 0, 0)]).suffices(&anything).is_err());
         assert!(of(&[(1, 0, 100), (2, 0, 100)]).suffices(&anything).is_err());
         // A single miner that falls short leaves none to pay.
-        let alone = Evidence::of([(MinerUid(1), 99, 100), (MinerUid(1), 0, 1)], &REQUIRED);
-        assert!(alone.suffices(&REQUIRED).is_err());
+        assert!(of(&[(1, 99, 100), (1, 0, 1)]).suffices(&REQUIRED).is_err());
+        assert!(of_slow(&[(1, 0, 100), (2, 0, 100), (3, 0, 100)], &[3]).suffices(&REQUIRED).is_err());
+    }
+
+    #[test]
+    fn slow_miners_hold_up_nobody_and_are_asked_for_half_of_their_episodes_as_ever() {
+        let sixteen = |slow: u32| -> Vec<(u16, u32, u32)> {
+            (0..20).map(|uid| (uid, if uid < 16 { 150 } else { slow }, 150)).collect()
+        };
+        let veto = of(&sixteen(60)).suffices(&REQUIRED).expect_err("2640 of 3000");
+        assert!(matches!(veto, TooLittle::Episodes { played: 2640, planned: 3000, .. }), "{veto}");
+        let evidence = of_slow(&sixteen(60), &[16, 17, 18, 19]);
+        assert_eq!(evidence.suffices(&REQUIRED), Ok(()));
+        assert_eq!((evidence.planned, evidence.played, evidence.miners), (2400, 2400, 16));
+        assert_eq!(evidence.short, (16..20).map(MinerUid).collect(), "they are not evaluated");
+        assert!(of_slow(&sixteen(75), &[16, 17, 18, 19]).short.is_empty(), "half is enough");
+
+        // What the others lack is asked for as ever, and the slow are always fewer than half.
+        let mut broken = sixteen(60);
+        broken[..3].iter_mut().for_each(|pair| pair.1 = 60);
+        assert!(of_slow(&broken, &[16, 17, 18, 19]).suffices(&REQUIRED).is_err());
+        let half: Vec<u16> = (10..20).collect();
+        assert!(of_slow(&sixteen(60), &half).slow.is_empty());
+        assert!(of_slow(&sixteen(60), &[77]).slow.is_empty(), "no miner of the cycle");
     }
 
     proptest! {

@@ -15,7 +15,7 @@ const REMIND: Duration = Duration::from_secs(60);
 pub async fn follow(mut scheduling: SchedulingServiceClient<Channel>) {
     let mut story = Story::default();
     loop {
-        match look(&mut scheduling, story.cycle.as_ref().map(|told| told.id)).await {
+        match look(&mut scheduling, &mut story).await {
             Ok((status, cycle)) => story.tell(&status, cycle.as_ref()).iter().for_each(|line| eprintln!("{line}")),
             // A service that fails says so itself.
             Err(error) => tracing::debug!(%error, "scheduling did not say what goes on"),
@@ -24,14 +24,13 @@ pub async fn follow(mut scheduling: SchedulingServiceClient<Channel>) {
     }
 }
 
-/// The status, and the cycle that runs or that was told of last.
+/// The status, and the cycle that is to be told of, if there is one.
 async fn look(
     scheduling: &mut SchedulingServiceClient<Channel>,
-    told: Option<u64>,
+    story: &mut Story,
 ) -> Result<(Status, Option<Cycle>), tonic::Status> {
     let status = scheduling.get_status(GetStatusRequest {}).await?.into_inner();
-    let running = status.current_cycle.as_ref().map(|cycle| cycle.id);
-    let Some(id) = told.or(running) else { return Ok((status, None)) };
+    let Some(id) = story.next(&status) else { return Ok((status, None)) };
     let cycle = scheduling.get_cycle(GetCycleRequest { cycle_id: Some(id) }).await?.into_inner();
     Ok((status, Some(cycle)))
 }
@@ -41,6 +40,8 @@ async fn look(
 struct Story {
     /// The cycle that is being told of.
     cycle: Option<Told>,
+    /// The newest cycle that was told to its end, or that had ended before the first look; 0 is none.
+    past: Option<u64>,
     /// What the next cycle waits for, as it was told last.
     waiting: Option<&'static str>,
 }
@@ -52,6 +53,15 @@ struct Told {
 }
 
 impl Story {
+    /// The cycle to tell of: the one that was begun, the one that runs, or one that began and ended between two looks.
+    fn next(&mut self, status: &Status) -> Option<u64> {
+        let ended = status.last_ended_cycle.as_ref().map_or(0, |cycle| cycle.id);
+        let past = *self.past.get_or_insert(ended);
+        let begun = self.cycle.as_ref().map(|told| told.id);
+        let running = status.current_cycle.as_ref().map(|cycle| cycle.id);
+        begun.or(running).or(Some(ended).filter(|&id| id > past))
+    }
+
     /// The lines that are news.
     fn tell(&mut self, status: &Status, cycle: Option<&Cycle>) -> Vec<String> {
         let mut lines = Vec::new();
@@ -59,6 +69,7 @@ impl Story {
             self.tell_of(cycle, &mut lines);
             if !is_open(cycle) && self.cycle.take().is_some() {
                 lines.push(ended(cycle));
+                self.past = Some(cycle.id);
                 self.waiting = None;
             }
         }
@@ -123,6 +134,8 @@ fn waiting(status: &Status) -> (&'static str, String) {
 
 #[cfg(test)]
 mod tests {
+    use kinitro_proto::scheduling::v1::CycleSummary;
+
     use super::*;
 
     fn cycle(status: &str, tasks_completed: u32) -> Cycle {
@@ -161,6 +174,23 @@ mod tests {
         ];
         assert_eq!(story.tell(&status(Some(99), false), Some(&cycle("completed", 24))), ended);
         assert!(story.tell(&status(Some(97), false), None).is_empty());
+    }
+
+    #[test]
+    fn a_cycle_that_begins_and_ends_between_two_looks_is_told_once_and_an_old_one_never() {
+        let ended = |id| Status {
+            last_ended_cycle: Some(CycleSummary { id, ..CycleSummary::default() }),
+            ..status(Some(99), false)
+        };
+        let mut story = Story::default();
+        assert_eq!(story.next(&ended(2)), None, "it had ended before the first look");
+        assert_eq!(story.next(&ended(3)), Some(3));
+        assert_eq!(story.tell(&ended(3), Some(&cycle("completed", 24))).len(), 3, "start, end, what comes next");
+        assert_eq!(story.next(&ended(3)), None);
+
+        let mut fresh = Story::default();
+        assert_eq!(fresh.next(&status(Some(0), false)), None);
+        assert_eq!(fresh.next(&ended(1)), Some(1), "the first one of all");
     }
 
     #[test]

@@ -128,7 +128,7 @@ async fn scored(database_url: &str) {
         miners: vec![miner(1), miner(2)],
         env_ids: vec!["metaworld/push-v3".to_owned()],
         tallies: vec![tally(1, "1010-"), tally(2, "00111")],
-        evidence: Some(Evidence { min_played_share: 0.9, min_miner_share: 0.5 }),
+        evidence: Some(Evidence { min_played_share: 0.9, min_miner_share: 0.5, ..Evidence::default() }),
         secret: "07".repeat(32),
     };
     let secret_hash = CycleSecret::from_bytes([7; 32]).hash();

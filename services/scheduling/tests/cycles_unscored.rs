@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 use cycles_support::{Deployment, Replica, failure, success};
 use kinitro_domain::CycleSecret;
 use kinitro_proto::scheduling::v1::{
-    Cycle, GetEvaluationMetricsRequest, GetStatusRequest, ListEnvironmentsRequest, Status,
+    Cycle, GetEvaluationMetricsRequest, GetStatusRequest, ListEnvironmentsRequest, Status, TaskResult,
 };
 use kinitro_queue::{EventBus, EventKind, Start};
 use kinitro_scheduling::Config;
@@ -85,7 +85,7 @@ async fn nine_episodes_in_ten_are_enough_and_the_setting_moves_the_line() {
     deployment.config = Config { min_played_share: 0.8, min_miner_share: 0.25, ..deployment.config };
     let mut replica = deployment.start().await;
     played(&deployment, &mut replica, 17, "timed_out").await;
-    let evidence = |index: usize| deployment.script.scored()[index].evidence.unwrap();
+    let evidence = |index: usize| deployment.script.scored()[index].evidence.clone().unwrap();
     assert_eq!((evidence(0).min_played_share, evidence(0).min_miner_share), (0.9, 0.5));
     assert_eq!((evidence(1).min_played_share, evidence(1).min_miner_share), (0.8, 0.25));
     replica.drain().await;
@@ -150,5 +150,38 @@ async fn a_scored_cycle_without_weights_says_why() {
     assert_eq!(ended.unpublished_reason.as_deref(), Some(why));
     let warning = format!("scheduling: cycle 1 ended completed without weights, so those of before stand: {why}");
     assert_eq!(status(&mut replica).await.warnings, [warning]);
+    replica.drain().await;
+}
+
+/// Of one of four miners, five episodes of ten are played when the cycle's time is up.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_miner_does_not_keep_the_others_from_being_paid() {
+    let mut deployment = Deployment::new(4).await;
+    deployment.config.episodes_per_env = 10;
+    let mut replica = deployment.start().await;
+    for (policy_seconds, end) in [(119.0, "timed_out"), (1.5, "unscored")] {
+        let cycle = replica.start_cycle().await.unwrap();
+        let mut leased = Vec::new();
+        while leased.len() < 40 {
+            leased.extend(replica.lease(100).await);
+        }
+        let mut results = Vec::new();
+        for uid in 0..4 {
+            let (episodes, policy_seconds) = if uid < 3 { (10, 1.0) } else { (5, policy_seconds) };
+            let of_miner = leased.iter().filter(|task| task.miner_uid == uid).take(episodes);
+            results.extend(of_miner.map(|task| TaskResult { policy_seconds, ..success(task) }));
+        }
+        replica.complete(results).await;
+        let mut postgres = deployment.postgres().await;
+        sqlx::query("UPDATE scheduling.cycles SET deadline = now() WHERE state = 'running'")
+            .execute(&mut postgres)
+            .await
+            .unwrap();
+        let ended = replica.wait_for(cycle.id, end).await;
+        assert_eq!((ended.tasks_completed, ended.tasks_failed), (35, 5));
+    }
+    // In the second one it took no longer than the others: the executors were too few.
+    let scored = deployment.script.scored();
+    assert_eq!((scored.len(), &scored[0].evidence.as_ref().unwrap().slow_uids), (1, &vec![3]));
     replica.drain().await;
 }

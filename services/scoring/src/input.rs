@@ -26,6 +26,8 @@ pub(crate) struct Input {
     pub hotkeys: BTreeMap<MinerUid, Hotkey>,
     /// What had to be played; absent in requests of before that was asked.
     pub required: Option<Required>,
+    /// Miners that hold up nobody by what they lack.
+    pub slow: BTreeSet<MinerUid>,
     /// What proves that the caller issued the cycle.
     pub secret: Option<CycleSecret>,
     pub fingerprint: [u8; 32],
@@ -77,6 +79,7 @@ impl Input {
         }
 
         let required = request.evidence.as_ref().map(required).transpose()?;
+        let slow = request.evidence.as_ref().map(slow).transpose()?.unwrap_or_default();
         let secret = secret(&std::mem::take(&mut request.secret))?;
         let miners = enumerated(&request.miners, "miners", miner)?;
         let hotkeys = hotkeys(&miners)?;
@@ -91,7 +94,7 @@ impl Input {
         request.miners.sort_by_key(|miner| miner.uid);
         request.tallies.sort_by_key(|tally| (tally.uid, positions.get(&tally.env_id).copied()));
         let fingerprint = fingerprint(&request, &cycle);
-        Ok(Self { request, cycle, tallies, hotkeys, required, secret, fingerprint })
+        Ok(Self { request, cycle, tallies, hotkeys, required, slow, secret, fingerprint })
     }
 }
 
@@ -102,6 +105,13 @@ fn required(evidence: &proto::Evidence) -> Result<Required, Invalid> {
     } else {
         Err(Invalid::new("evidence", "shares must be above 0 and at most 1"))
     }
+}
+
+fn slow(evidence: &proto::Evidence) -> Result<BTreeSet<MinerUid>, Invalid> {
+    let uids = enumerated(&evidence.slow_uids, "evidence.slow_uids", |slow| {
+        uid(*slow).map_err(|Invalid { problem, .. }| Invalid::new("", problem))
+    })?;
+    Ok(uids.into_iter().collect())
 }
 
 /// Absent in a stored request.
@@ -219,7 +229,7 @@ mod tests {
             miners: vec![miner(1), miner(2)],
             env_ids: vec!["test/b".to_owned(), "test/a".to_owned()],
             tallies: vec![tally(1, "test/b"), tally(1, "test/a"), tally(2, "test/b")],
-            evidence: Some(proto::Evidence { min_played_share: 0.9, min_miner_share: 0.5 }),
+            evidence: Some(proto::Evidence { min_played_share: 0.9, min_miner_share: 0.5, slow_uids: vec![2] }),
             secret: "07".repeat(32),
         }
     }
@@ -276,6 +286,14 @@ mod tests {
         assert!(refused(|request| (request.miners, request.tallies) = (vec![], vec![])).starts_with("miners: "));
         assert!(refused(|request| request.miners[1].uid = 1).starts_with("miners: miner 1 is listed twice"));
         assert!(refused(|request| request.miners[1].uid = 65536).starts_with("miners[1].uid: 65536"));
+        assert!(
+            refused(|request| request
+                .evidence
+                .as_mut()
+                .into_iter()
+                .for_each(|evidence| evidence.slow_uids = vec![1, 65536]))
+            .starts_with("evidence.slow_uids[1]: 65536")
+        );
         assert!(refused(|request| request.miners[1].hotkey = "x".to_owned()).starts_with("miners[1].hotkey: "));
         assert!(
             refused(|request| request.miners[0].first_commit_block = u64::MAX)

@@ -54,7 +54,7 @@ pub(crate) fn publish(
     previous: Option<&Previous>,
 ) -> Result<Publication, Invalid> {
     let Some(required) = input.required else { return as_before(scheme, &input.tallies) };
-    let evidence = evidence(&input.tallies, &required);
+    let evidence = evidence(input, &required);
     evidence.suffices(&required).map_err(|too_little| Invalid::new("tallies", too_little))?;
     let evaluated = input.tallies.only(|uid| !evidence.short.contains(&uid))?;
     let mut scores = scheme.score(&evaluated)?;
@@ -88,14 +88,15 @@ fn as_before(scheme: &Scheme, tallies: &Tallies) -> Result<Publication, Invalid>
     Ok(Publication { scores, statistics, evidence: None, not_evaluated: BTreeMap::new(), no_success: None, kept: None })
 }
 
-fn evidence(tallies: &Tallies, required: &kinitro_domain::Required) -> Evidence {
+fn evidence(input: &Input, required: &kinitro_domain::Required) -> Evidence {
+    let tallies = &input.tallies;
     let pairs = tallies.miners().iter().enumerate().flat_map(|(index, miner)| {
         (0..tallies.environments().len()).map(move |column| {
             let episodes = u32::try_from(tallies.outcomes(index, column).as_slice().len()).unwrap_or(u32::MAX);
             (miner.uid, tallies.counted(index, column), episodes)
         })
     });
-    Evidence::of(pairs, required)
+    Evidence::of(pairs, &input.slow, required)
 }
 
 fn has_success(tallies: &Tallies) -> bool {

@@ -11,6 +11,7 @@ mod lost;
 mod rates;
 mod score;
 mod scoring;
+mod slow;
 mod start;
 mod tally;
 mod timer;

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Code, Status};
 use tracing::Instrument as _;
 
-use super::{Cycles, rates, scoring::score_request, tally::Tallied, unscored};
+use super::{Cycles, rates, scoring::score_request, slow, tally::Tallied, unscored};
 use crate::{database::CycleRow, error::CycleError};
 
 /// The pause after an answer that will not change by itself.
@@ -55,8 +55,9 @@ impl Cycles {
         let gap = self.has_gap(&mut *lock, cycle).await?;
         let (tallies, held) = self.tallied(&mut lock, cycle).await?;
         let end = if gap { CycleState::TimedOut } else { CycleState::Completed };
-        let too_little = unscored::judge(cycle, &tallies).err();
-        let request = score_request(&mut lock, cycle, end, &tallies).await?;
+        let slow = slow::read(&mut lock, cycle).await?;
+        let too_little = unscored::judge(cycle, &tallies, &slow).err();
+        let request = score_request(&mut lock, cycle, end, &tallies, &slow).await?;
         let asked = async {
             if too_little.is_some() {
                 // An earlier version had it scored all the same, and its answer may have been lost: then its weights stand.

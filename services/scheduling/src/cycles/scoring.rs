@@ -1,8 +1,8 @@
 //! What is said to scoring about a cycle, and asked.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
-use kinitro_domain::{CycleSecret, CycleState};
+use kinitro_domain::{CycleSecret, CycleState, MinerUid};
 use kinitro_proto::scoring::v1::{
     AnnounceCycleRequest, Cycle, Evidence, GetScoresRequest, MinerIdentity, ScoreCycleRequest, Scores, Tally,
     scoring_service_client::ScoringServiceClient,
@@ -97,6 +97,7 @@ pub(super) async fn score_request(
     cycle: &CycleRow,
     end: CycleState,
     tallies: &[Tallied],
+    slow: &BTreeSet<MinerUid>,
 ) -> Result<ScoreCycleRequest, CycleError> {
     let miners: Vec<MinerIdentity> = sqlx::query!(
         "SELECT uid, hotkey, first_commit_block FROM scheduling.cycle_miners WHERE cycle_id = $1 ORDER BY uid",
@@ -133,7 +134,11 @@ pub(super) async fn score_request(
                 mean_reward: tally.mean_reward,
             })
             .collect(),
-        evidence: Some(Evidence { min_played_share: cycle.min_played_share, min_miner_share: cycle.min_miner_share }),
+        evidence: Some(Evidence {
+            min_played_share: cycle.min_played_share,
+            min_miner_share: cycle.min_miner_share,
+            slow_uids: slow.iter().map(|uid| u32::from(uid.0)).collect(),
+        }),
         secret: hex::encode(secret(cycle)?.as_bytes()),
     })
 }

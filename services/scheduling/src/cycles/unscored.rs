@@ -1,20 +1,22 @@
 //! Ends a cycle in which too little was played: it is not scored, and the weights of before stand.
 
+use std::collections::BTreeSet;
+
 use kinitro_domain::{CycleState, Evidence, MinerUid, Required, TooLittle};
 use sqlx::{Postgres, Transaction};
 
 use super::{Cycles, tally::Tallied};
 use crate::{database::CycleRow, error::CycleError};
 
-/// Whether enough was played to pay miners by.
-pub(super) fn judge(cycle: &CycleRow, tallies: &[Tallied]) -> Result<Evidence, TooLittle> {
+/// Whether enough was played to pay miners by, whatever `slow` ones lack.
+pub(super) fn judge(cycle: &CycleRow, tallies: &[Tallied], slow: &BTreeSet<MinerUid>) -> Result<Evidence, TooLittle> {
     let required = Required { in_all: cycle.min_played_share, of_miner: cycle.min_miner_share };
     let pairs = tallies.iter().map(|tally| {
         // A cycle's uids were checked when it started.
         let uid = MinerUid(u16::try_from(tally.uid).unwrap_or(u16::MAX));
         (uid, tally.outcomes.counted(), u32::try_from(tally.outcomes.as_slice().len()).unwrap_or(u32::MAX))
     });
-    let evidence = Evidence::of(pairs, &required);
+    let evidence = Evidence::of(pairs, slow, &required);
     evidence.suffices(&required)?;
     Ok(evidence)
 }

@@ -75,7 +75,7 @@ pub fn announcement(request: &ScoreCycleRequest) -> AnnounceCycleRequest {
 
 /// What is required by default.
 pub fn evidence() -> Option<Evidence> {
-    Some(Evidence { min_played_share: 0.9, min_miner_share: 0.5 })
+    Some(Evidence { min_played_share: 0.9, min_miner_share: 0.5, ..Evidence::default() })
 }
 
 pub fn secret() -> String {
