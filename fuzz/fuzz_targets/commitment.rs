@@ -1,5 +1,5 @@
 //! The commitment parser and both sealed forms, guided by coverage. What is checked, and the inputs that it begins with, are those
-//! of `libs/chain/tests/hostile`. Needs a nightly compiler and a C++ compiler, and cargo-fuzz no more than this:
+//! of `libs/commitment/tests/hostile`. Needs a nightly compiler and a C++ compiler, and cargo-fuzz no more than this:
 //!
 //! ```text
 //! fuzz/run.sh -max_total_time=600
@@ -7,10 +7,10 @@
 #![no_main]
 
 #[allow(dead_code, reason = "the test uses more of it")]
-#[path = "../../libs/chain/tests/hostile/checks.rs"]
+#[path = "../../libs/commitment/tests/hostile/checks.rs"]
 mod checks;
 #[allow(dead_code, reason = "the test uses more of it")]
-#[path = "../../libs/chain/tests/hostile/inputs.rs"]
+#[path = "../../libs/commitment/tests/hostile/inputs.rs"]
 mod inputs;
 
 use std::sync::LazyLock;

@@ -3,11 +3,12 @@
 //! Arguments are passed by name too, so that the node's own metadata decides their order, their types and the call's index: a
 //! runtime that renames one is an error here, never a transaction with swapped arguments.
 
+use kinitro_commitment::{COMMITMENT_LIMIT, CommitmentError};
 use kinitro_domain::MinerUid;
 use scale_value::{Composite, Value};
 use subxt::tx::{self, DynamicPayload};
 
-use crate::{COMMITMENT_LIMIT, ChainError, CommitmentError};
+use crate::ChainError;
 
 /// Names for [`ChainError::Dispatch`] and tickets.
 const NAMES: [&str; 5] = [

@@ -1,6 +1,8 @@
 //! What can go wrong between us and the chain.
 
-use crate::{BlockHash, CommitmentError};
+use kinitro_commitment::CommitmentError;
+
+use crate::BlockHash;
 
 /// A failed call. The ones that concern a node name its address.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

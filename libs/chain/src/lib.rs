@@ -12,8 +12,8 @@
 //! The connection is made when first needed and made again when it was lost: a call while the node is away fails with an error
 //! that names the address, and a later call works again. [`ChainClient::follow_finalized`] does the waiting by itself.
 //!
-//! What miners wrote ([`RawCommitment`], [`parse_commitment`]) is hostile: sizes are bounded, nothing panics, and one bad entry
-//! never costs the others.
+//! What miners wrote ([`RawCommitment`]) is hostile: sizes are bounded, nothing panics, and one bad entry never costs the others.
+//! Here it is bytes; what they say is `kinitro-commitment`'s.
 
 mod account;
 mod beacon;
@@ -21,19 +21,14 @@ mod block;
 mod call;
 mod client;
 mod clock;
-mod commitment;
-mod commitment_error;
 mod dispatch;
-mod endpoint;
 mod error;
 mod error_kind;
 mod execute;
 mod follow;
-mod identity;
 mod link;
 mod network;
 mod outcome;
-mod published_key;
 mod read_back;
 mod reader;
 #[cfg(test)]
@@ -48,25 +43,16 @@ mod ticket;
 mod turn;
 mod value;
 mod wallet;
-mod write;
 
 pub use account::{Signer, account_of, hotkey_of};
 pub use block::{BlockHash, BlockHashError, BlockRef};
 pub use call::Call;
 pub use client::ChainClient;
-pub use commitment::{
-    COMMITMENT_LIMIT, Commitment, Opened, Opening, WrittenCommitment, WrittenEndpoint, parse_commitment,
-};
-pub use commitment_error::CommitmentError;
-pub use endpoint::{Endpoint, EndpointError, EndpointUrl};
 pub use error::ChainError;
 pub use error_kind::ErrorKind;
-pub use identity::EndpointIdentity;
 pub use network::NodeAddress;
-pub use published_key::{PublishedKey, PublishedKeyError};
 pub use reveal::{BlockClock, COMMIT_LIMIT, EpochSchedule, RevealError, WeightsPayload};
 pub use state::{MalformedCommitment, Neuron, RawCommitment};
 pub use subnet::{Subnet, Validator};
 pub use ticket::{ERA, Fate, Receipt, SignedTransaction, SignedTransactionError, TRANSACTION_LIMIT, Ticket, Wait};
 pub use wallet::Wallet;
-pub use write::{CommitmentData, Spelling, write_bound_commitment, write_commitment, write_sealed_commitment};

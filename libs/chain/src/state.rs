@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use kinitro_commitment::COMMITMENT_LIMIT;
 use kinitro_domain::{BlockNumber, Hotkey, MinerUid};
 use scale_decode::visitor::IgnoreVisitor;
 use scale_value::{At as _, Value};
@@ -10,7 +11,7 @@ use subxt::{
 };
 
 use crate::{
-    BlockHash, COMMITMENT_LIMIT, ChainClient, ChainError, account_of, hotkey_of,
+    BlockHash, ChainClient, ChainError, account_of, hotkey_of,
     link::{Connection, bounded},
     value,
 };

@@ -5,9 +5,8 @@ mod support;
 
 use std::{str::FromStr as _, time::Duration};
 
-use kinitro_chain::{
-    BlockHash, ChainClient, ChainError, Endpoint, Signer, Wait, hotkey_of, parse_commitment, write_commitment,
-};
+use kinitro_chain::{BlockHash, ChainClient, ChainError, Signer, Wait, hotkey_of};
+use kinitro_commitment::{Endpoint, parse_commitment, write_commitment};
 use kinitro_devchain::Config;
 use kinitro_domain::{BlockNumber, MinerUid};
 use scale_value::Value;

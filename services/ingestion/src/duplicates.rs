@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use kinitro_chain::EndpointIdentity;
+use kinitro_commitment::EndpointIdentity;
 use kinitro_domain::{BlockNumber, MinerUid};
 
 /// A miner says that an endpoint is its own.
@@ -28,7 +28,7 @@ pub fn latecomers(claims: &[Claim]) -> BTreeMap<MinerUid, MinerUid> {
 
 #[cfg(test)]
 mod tests {
-    use kinitro_chain::Endpoint;
+    use kinitro_commitment::Endpoint;
 
     use super::*;
 

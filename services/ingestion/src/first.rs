@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use kinitro_chain::{Commitment, Endpoint, EndpointIdentity};
+use kinitro_commitment::{Commitment, Endpoint, EndpointIdentity};
 use kinitro_domain::{BlockNumber, same_revision};
 
 /// A policy of a hotkey: what the priority of a first commitment is tied to.

@@ -2,9 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use kinitro_chain::{
-    Commitment, CommitmentError, EndpointError, Neuron, Opened, Opening, RawCommitment, account_of, parse_commitment,
-};
+use kinitro_chain::{Neuron, RawCommitment, account_of};
+use kinitro_commitment::{Commitment, CommitmentError, EndpointError, Opened, Opening, parse_commitment};
 use kinitro_crypto::{Binding, PrivateKey};
 use kinitro_domain::{BlockNumber, MinerUid};
 

@@ -1,4 +1,5 @@
-use kinitro_chain::{PublishedKey, Signer, write_bound_commitment, write_commitment, write_sealed_commitment};
+use kinitro_chain::Signer;
+use kinitro_commitment::{PublishedKey, write_bound_commitment, write_commitment, write_sealed_commitment};
 use kinitro_domain::Hotkey;
 
 use super::*;

@@ -3,8 +3,9 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use kinitro_chain::{ChainClient, Signer, Wait, write_commitment};
+use kinitro_chain::{ChainClient, Signer, Wait};
 use kinitro_chassis::connect_lazy;
+use kinitro_commitment::write_commitment;
 use kinitro_proto::ingestion::v1::{ListMinersRequest, ingestion_service_client::IngestionServiceClient};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;

@@ -1,6 +1,6 @@
 //! What stands on the chain, and what ingestion makes of it.
 
-use kinitro_chain::{PublishedKey, write_bound_commitment, write_sealed_commitment};
+use kinitro_commitment::{PublishedKey, write_bound_commitment, write_sealed_commitment};
 use kinitro_crypto::PrivateKey;
 use kinitro_ingestion::Config;
 use sqlx::{Connection as _, PgConnection, Row as _};

@@ -1,6 +1,6 @@
 //! An endpoint that several hotkeys commit.
 
-use kinitro_chain::{write_bound_commitment, write_sealed_commitment};
+use kinitro_commitment::{write_bound_commitment, write_sealed_commitment};
 use kinitro_crypto::PrivateKey;
 use kinitro_ingestion::Config;
 use kinitro_proto::ingestion::v1::ListMinersResponse;

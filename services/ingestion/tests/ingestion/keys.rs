@@ -1,7 +1,7 @@
 //! The operator's keys, and changing them.
 
-use kinitro_chain::write_sealed_commitment;
 use kinitro_chassis::Supervisor;
+use kinitro_commitment::write_sealed_commitment;
 use kinitro_crypto::PrivateKey;
 use kinitro_ingestion::Config;
 use tokio::net::TcpListener;

@@ -3,7 +3,8 @@
 use std::fmt::Display;
 
 use anyhow::{Context as _, Result, bail};
-use kinitro_chain::{BlockRef, ChainClient, PublishedKey};
+use kinitro_chain::{BlockRef, ChainClient};
+use kinitro_commitment::PublishedKey;
 use kinitro_crypto::PublicKey;
 use kinitro_domain::{BlockNumber, Hotkey};
 use serde_json::json;

@@ -3,9 +3,10 @@
 use std::env;
 
 use anyhow::{Context as _, Result, anyhow, bail};
-use kinitro_chain::{
-    COMMITMENT_LIMIT, ChainClient, CommitmentData, CommitmentError, Endpoint, PublishedKey, account_of,
-    write_bound_commitment, write_commitment, write_sealed_commitment,
+use kinitro_chain::{ChainClient, account_of};
+use kinitro_commitment::{
+    COMMITMENT_LIMIT, CommitmentData, CommitmentError, Endpoint, PublishedKey, write_bound_commitment,
+    write_commitment, write_sealed_commitment,
 };
 use kinitro_crypto::{Binding, PublicKey};
 use kinitro_domain::Hotkey;
@@ -79,7 +80,7 @@ fn written(args: &CommitArgs, recipient: Option<&PublicKey>, hotkey: &Hotkey) ->
             for warning in unsealed(&args.subnet.network, |name| variable(name).is_some()) {
                 eprintln!("warning: {warning}");
             }
-            write_commitment(repo, revision, &Endpoint::Deployment(*uuid))
+            write_commitment(repo, revision, &Endpoint::deployment(*uuid))
         }
         (Some(uuid), _, Some(key)) if sealed_form(args) == SealedForm::Bound => {
             let binding = Binding { netuid: args.subnet.netuid, hotkey: account_of(hotkey)? };

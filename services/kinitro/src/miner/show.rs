@@ -3,10 +3,8 @@
 use std::fmt::Display;
 
 use anyhow::{Result, bail};
-use kinitro_chain::{
-    BlockRef, ChainClient, Commitment, CommitmentError, Opening, PublishedKey, RawCommitment, WrittenCommitment,
-    WrittenEndpoint, account_of,
-};
+use kinitro_chain::{BlockRef, ChainClient, RawCommitment, account_of};
+use kinitro_commitment::{Commitment, CommitmentError, Opening, PublishedKey, WrittenCommitment, WrittenEndpoint};
 use kinitro_crypto::{Binding, PrivateKey};
 use kinitro_domain::{BlockNumber, Hotkey, MinerUid};
 use serde::Serialize;

@@ -1,7 +1,7 @@
 //! What becomes of a result that is handed in twice, late, wrong, or for nothing.
 
 use insta::assert_snapshot;
-use kinitro_chain::write_commitment;
+use kinitro_commitment::write_commitment;
 use tokio::sync::OnceCell;
 
 use crate::{

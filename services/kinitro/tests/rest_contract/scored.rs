@@ -1,7 +1,7 @@
 //! A backend after one cycle that an executor played over REST.
 
 use insta::assert_snapshot;
-use kinitro_chain::{write_commitment, write_sealed_commitment};
+use kinitro_commitment::{write_commitment, write_sealed_commitment};
 use kinitro_crypto::PrivateKey;
 use tokio::sync::OnceCell;
 

@@ -14,7 +14,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use kinitro_chain::{ChainClient, Signer, Wait, write_commitment};
+use kinitro_chain::{ChainClient, Signer, Wait};
+use kinitro_commitment::write_commitment;
 use kinitro_proto::scheduling::v1::{
     Cycle, GetCycleRequest, StartCycleRequest, scheduling_service_client::SchedulingServiceClient,
 };

@@ -49,6 +49,7 @@ fn urls_keep_scheme_host_port_and_path() {
 fn every_trick_has_its_sentence() {
     for (bad, why) in [
         ("", "is empty"),
+        (&format!("http://h/{}", "x".repeat(2048)), "longer than 2048 bytes"),
         ("abc", "is neither"),
         ("ftp://host", "is neither"),
         ("file:///etc/passwd", "is neither"),
@@ -110,6 +111,50 @@ fn every_trick_has_its_sentence() {
         let refused = bad.parse::<Endpoint>().map(|endpoint| endpoint.url());
         let refused = refused.expect_err(bad).to_string();
         assert!(refused.contains(why), "{bad:?}: {refused}");
+    }
+}
+
+#[test]
+fn what_executors_once_read_in_their_own_way_is_refused() {
+    for text in [
+        "http:host",
+        "http:/host",
+        "http:///host",
+        "http:\\\\host",
+        "http://host\\@other",
+        "http://@host",
+        "http://host/a@b",
+        "http://127.1",
+        "http://2130706433",
+        "http://0x7f000001",
+        "http://0177.0.0.1",
+        "http://127.0.0.1.",
+        "http://①②⑦.⓪.⓪.①",
+        "http://bücher.example",
+        "http://%31%32%37.0.0.1",
+        "http://ho%73t",
+        "http://[fe80::1%25eth0]",
+        "http://h!st",
+        "http://a..b",
+        "http://host/a|b",
+        "http://host/{a}",
+        "http://host/\"a\"",
+    ] {
+        assert!(text.parse::<Endpoint>().is_err(), "{text}");
+    }
+}
+
+#[test]
+fn a_default_port_is_left_out_also_an_empty_one() {
+    for (text, url, port) in [
+        ("http://h:", "http://h", 80),
+        ("http://h:0080", "http://h", 80),
+        ("grpcs://h:443", "grpcs://h", 443),
+        ("https://h:80", "https://h:80", 80),
+        ("http://1.2.3.4:", "http://1.2.3.4", 80),
+    ] {
+        let endpoint = text.parse::<Endpoint>().unwrap();
+        assert_eq!((endpoint.url().as_str(), endpoint.port()), (url, port), "{text}");
     }
 }
 

@@ -8,13 +8,9 @@
 
 use std::fmt;
 
-use url::Host;
 use uuid::Uuid;
 
-use crate::{
-    Endpoint,
-    endpoint::{DEPLOYMENTS, EndpointUrl},
-};
+use crate::{DEPLOYMENTS, Endpoint, Host};
 
 /// What an endpoint is, in whatever spelling. Ordered so that it can be a key. `Debug` does not show it, for it may have been
 /// sealed.
@@ -24,7 +20,7 @@ pub struct EndpointIdentity(Inner);
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 enum Inner {
     Deployment(Uuid),
-    Server { host: String, port: Port, path: Vec<u8> },
+    Server { host: Host, port: Port, path: Vec<u8> },
 }
 
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -43,32 +39,21 @@ impl fmt::Debug for EndpointIdentity {
 impl Endpoint {
     /// What this endpoint is, in whatever spelling.
     pub fn identity(&self) -> EndpointIdentity {
-        EndpointIdentity(match self {
-            Self::Deployment(uuid) => Inner::Deployment(*uuid),
-            Self::Url(url) => of_url(url),
-        })
-    }
-}
-
-fn of_url(url: &EndpointUrl) -> Inner {
-    let url = url.as_http();
-    let host = match url.host() {
-        Some(Host::Domain(name)) => {
-            let name = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
-            if let Some(uuid) = deployment(&name) {
-                return Inner::Deployment(uuid);
-            }
-            name
+        if let Some(uuid) = self.as_deployment() {
+            return EndpointIdentity(Inner::Deployment(uuid));
         }
-        Some(Host::Ipv4(address)) => address.to_string(),
-        Some(Host::Ipv6(address)) => address.to_canonical().to_string(),
-        None => String::new(),
-    };
-    let port = match url.port_or_known_default() {
-        None | Some(80 | 443) => Port::Web,
-        Some(port) => Port::Other(port),
-    };
-    Inner::Server { host, port, path: canonical_path(url.path()) }
+        let host = self.host();
+        if let Host::Name(name) = &host
+            && let Some(uuid) = deployment(name)
+        {
+            return EndpointIdentity(Inner::Deployment(uuid));
+        }
+        let port = match self.port() {
+            80 | 443 => Port::Web,
+            port => Port::Other(port),
+        };
+        EndpointIdentity(Inner::Server { host, port, path: canonical_path(&self.path_below("")) })
+    }
 }
 
 /// The deployment that a host is, or is below.
@@ -115,8 +100,6 @@ fn without_percent_signs(text: &[u8]) -> Option<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
-
     use super::*;
 
     fn identity(text: &str) -> EndpointIdentity {

@@ -1,6 +1,6 @@
 //! What must hold of every input, whatever it is.
 
-use kinitro_chain::{
+use kinitro_commitment::{
     COMMITMENT_LIMIT, Commitment, CommitmentError, Endpoint, Opening, PublishedKey, Spelling, WrittenCommitment,
     parse_commitment,
 };
@@ -142,7 +142,7 @@ fn check_endpoint(endpoint: &Endpoint) {
 
 /// What opened is what its miner sealed: nobody makes a blob that opens as something else, or a bound one for somebody else.
 fn check_opened(input: &[u8], commitment: &Commitment, bound: bool, world: &World) {
-    let Endpoint::Deployment(uuid) = commitment.endpoint else { panic!("only deployments are sealed") };
+    let uuid = commitment.endpoint.as_deployment().expect("only deployments are sealed");
     assert_eq!(uuid.as_u128() >> 16, DEPLOYMENTS >> 16, "a blob opens as what nobody sealed");
     let copied = parse_commitment(input, Some(&Opening { keys: &world.keys, binding: world.other }));
     assert_eq!(copied.is_err(), bound);

@@ -1,7 +1,7 @@
 //! What miners write, well-formed and not.
 #![allow(clippy::unwrap_used)]
 
-use kinitro_chain::{
+use kinitro_commitment::{
     COMMITMENT_LIMIT, Commitment, CommitmentError, Endpoint, Opened, Opening, Spelling, WrittenCommitment,
     WrittenEndpoint, parse_commitment, write_bound_commitment, write_commitment, write_sealed_commitment,
 };
@@ -34,7 +34,7 @@ fn vector() -> Vector {
 }
 
 fn deployment() -> Endpoint {
-    Endpoint::Deployment(UUID.parse().unwrap())
+    Endpoint::deployment(UUID.parse().unwrap())
 }
 
 #[test]
@@ -135,7 +135,7 @@ fn every_defect_has_its_sentence() {
 fn any_endpoint() -> impl Strategy<Value = Endpoint> {
     let url = "(https?|grpcs?)://[a-z]{1,12}\\.example(:[1-9][0-9]{0,3})?";
     prop_oneof![
-        any::<u128>().prop_map(|deployment| Endpoint::Deployment(Uuid::from_u128(deployment))),
+        any::<u128>().prop_map(|deployment| Endpoint::deployment(Uuid::from_u128(deployment))),
         url.prop_map(|url| url.parse().unwrap()),
         "https?://[0-9a-z.-]{0,9}[a-z](:[1-9][0-9]{0,3})?(/[a-z0-9._~%20-]{1,8}){0,3}/?"
             .prop_filter_map("a URL that is none", |url| url.parse().ok()),
@@ -162,10 +162,10 @@ proptest! {
         let (key, binding, uuid) = (PrivateKey::generate(), Binding { netuid, hotkey }, Uuid::from_u128(uuid));
         let cases = [
             (WrittenEndpoint::Plain(endpoint.clone()), endpoint, None),
-            (WrittenEndpoint::seal(&uuid, &key.public()).unwrap(), Endpoint::Deployment(uuid), Some(Opened { key: 0, bound: false })),
+            (WrittenEndpoint::seal(&uuid, &key.public()).unwrap(), Endpoint::deployment(uuid), Some(Opened { key: 0, bound: false })),
             (
                 WrittenEndpoint::seal_bound(&uuid, &key.public(), &binding).unwrap(),
-                Endpoint::Deployment(uuid),
+                Endpoint::deployment(uuid),
                 Some(Opened { key: 0, bound: true }),
             ),
         ];
@@ -203,6 +203,6 @@ fn the_short_ways_write_the_colon_spelling() {
     let keys = [key];
     for data in [sealed, bound] {
         let read = parse_commitment(&data, Some(&Opening { keys: &keys, binding })).unwrap();
-        assert_eq!(read.endpoint, Endpoint::Deployment(uuid));
+        assert_eq!(read.endpoint, Endpoint::deployment(uuid));
     }
 }

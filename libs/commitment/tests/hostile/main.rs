@@ -5,7 +5,7 @@
 //! names. A few thousand always; for longer
 //!
 //! ```text
-//! KINITRO_FUZZ_SECONDS=600 cargo test --release -p kinitro-chain --test hostile -- --nocapture
+//! KINITRO_FUZZ_SECONDS=600 cargo test --release -p kinitro-commitment --test hostile -- --nocapture
 //! ```
 //!
 //! plays inputs from other seeds (`KINITRO_FUZZ_SEED`, 1 if absent) and prints what came of them. Nothing is asserted about time:

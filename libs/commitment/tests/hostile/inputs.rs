@@ -1,6 +1,6 @@
 //! Inputs from a seed: noise, commitments with something changed in them, and tricks with JSON, URLs and blobs.
 
-use kinitro_chain::{PublishedKey, Spelling, WrittenCommitment, WrittenEndpoint};
+use kinitro_commitment::{PublishedKey, Spelling, WrittenCommitment, WrittenEndpoint};
 use kinitro_crypto::{Binding, PrivateKey};
 use uuid::Uuid;
 

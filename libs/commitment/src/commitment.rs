@@ -18,7 +18,7 @@ use serde::Deserialize;
 
 use crate::{
     CommitmentError, Endpoint, PublishedKey, PublishedKeyError,
-    commitment_error::{NAME_LIMIT, REVISION_LIMIT},
+    error::{NAME_LIMIT, REVISION_LIMIT},
 };
 
 /// A raw field on the chain holds at most this many bytes.
@@ -71,7 +71,7 @@ pub struct WrittenCommitment {
 pub enum WrittenEndpoint {
     /// For everybody to read.
     Plain(Endpoint),
-    /// A blob for the operator's key; whoever copies it has it too.
+    /// A blob for the operator's key; one who copies it has it too.
     Sealed(String),
     /// A blob for the operator's key that opens for one hotkey of one subnet.
     Bound(String),
@@ -139,7 +139,7 @@ impl WrittenCommitment {
             match opened {
                 Ok(uuid) => {
                     let opened = Some(Opened { key, bound });
-                    return Ok(Commitment { repo, revision, endpoint: Endpoint::Deployment(uuid), opened });
+                    return Ok(Commitment { repo, revision, endpoint: Endpoint::deployment(uuid), opened });
                 }
                 Err(error) => refused = Some(error.to_string()),
             }
