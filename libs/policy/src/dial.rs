@@ -2,6 +2,7 @@
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
+use kinitro_commitment::Endpoint;
 use kinitro_domain::Cause;
 use rustls::{ClientConfig, pki_types::ServerName};
 use tokio::{
@@ -11,7 +12,7 @@ use tokio::{
 use tokio_rustls::TlsConnector;
 
 use crate::{
-    Endpoint, Fault,
+    Fault,
     local::{is_ours, our_fault},
     metered::{Allowance, Metered, told},
     patience::answer_within,
@@ -54,7 +55,7 @@ async fn secured(
     allowance: &Allowance,
 ) -> Result<Box<dyn Io>, Fault> {
     config.alpn_protocols = vec![protocol.to_vec()];
-    let name = ServerName::try_from(endpoint.host().to_owned())
+    let name = ServerName::try_from(endpoint.host_text().to_owned())
         .map_err(|_| unreachable("the endpoint's host is no name for a certificate".to_owned()))?;
     let handshake = TlsConnector::from(Arc::new(config)).connect(name, tcp);
     let secured = allowance.charge(Box::pin(handshake)).await.map_err(|error: io::Error| {

@@ -14,7 +14,7 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 
 use super::*;
-use crate::{GrpcTransport, HttpTransport, METAWORLD_ACTION, TransportConfig};
+use crate::{Destination, GrpcTransport, HttpTransport, METAWORLD_ACTION, TransportConfig};
 
 const CERTIFICATE: &[u8] = include_bytes!("../tests/data/localhost.pem");
 const KEY: &[u8] = include_bytes!("../tests/data/localhost.key");
@@ -22,6 +22,10 @@ const KEY: &[u8] = include_bytes!("../tests/data/localhost.key");
 fn config() -> TransportConfig {
     let patience = Duration::from_secs(20);
     TransportConfig { allow_private: true, connect_timeout: patience, action_timeout: patience }
+}
+
+fn at(url: String) -> Destination {
+    url.parse::<Endpoint>().unwrap().into()
 }
 
 fn certificate() -> CertificateDer<'static> {
@@ -62,16 +66,16 @@ async fn ticketing(tickets: usize) -> SocketAddr {
 async fn a_flood_of_tls_tickets_ends_with_its_cause() {
     let flooding = ticketing(20_000).await.port();
     let http = HttpTransport::with_tls(config(), Tls::trusting(certificate()));
-    let fault = http.open(&format!("https://localhost:{flooding}"), METAWORLD_ACTION).await.err().unwrap();
+    let fault = http.open(at(format!("https://localhost:{flooding}")), METAWORLD_ACTION).await.err().unwrap();
     assert_eq!(fault.cause(), Cause::ResponseTooLarge, "{fault}");
     let grpc = GrpcTransport::with_tls(config(), Tls::trusting(certificate()));
-    let fault = grpc.open(&format!("grpcs://localhost:{flooding}"), METAWORLD_ACTION).await.err().unwrap();
+    let fault = grpc.open(at(format!("grpcs://localhost:{flooding}")), METAWORLD_ACTION).await.err().unwrap();
     // rustls may say before the meter that it has more than it can hold.
     let full = fault.cause() == Cause::PolicyUnreachable && fault.evidence().contains("buffer full");
     assert!(full || fault.cause() == Cause::ResponseTooLarge, "{fault}");
 
     let honest = ticketing(2).await.port();
-    assert!(http.open(&format!("https://localhost:{honest}"), METAWORLD_ACTION).await.is_ok());
+    assert!(http.open(at(format!("https://localhost:{honest}")), METAWORLD_ACTION).await.is_ok());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -95,7 +99,7 @@ async fn endless_records_in_place_of_a_handshake_are_not_read() {
             }
         });
         let http = HttpTransport::with_tls(config(), Tls::trusting(certificate()));
-        let fault = http.open(&format!("https://localhost:{port}"), METAWORLD_ACTION).await.err().unwrap();
+        let fault = http.open(at(format!("https://localhost:{port}")), METAWORLD_ACTION).await.err().unwrap();
         assert!(matches!(fault.cause(), Cause::ResponseTooLarge | Cause::PolicyUnreachable), "{fault}");
         assert!(!fault.evidence().contains("within"), "it was waited for: {fault}");
         assert!(written.load(Ordering::Relaxed) < 12 << 20, "{written:?}");

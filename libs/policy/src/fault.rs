@@ -2,6 +2,7 @@
 
 use std::{borrow::Cow, fmt, time::Duration};
 
+use kinitro_commitment::EndpointError;
 use kinitro_domain::Cause;
 
 /// The longest evidence text, in bytes.
@@ -96,6 +97,13 @@ impl Fault {
     /// The same evidence under another cause, where the caller knows more about the moment than whoever saw the error.
     pub fn with_cause(self, cause: Cause) -> Self {
         Self { cause, ..self }
+    }
+}
+
+/// A refusal is a fault of the miner, who committed the endpoint.
+impl From<EndpointError> for Fault {
+    fn from(refused: EndpointError) -> Self {
+        Self::new(Cause::EndpointRefused, refused.to_string())
     }
 }
 

@@ -21,7 +21,7 @@ use kinitro_domain::Cause;
 
 use crate::{
     Fault,
-    endpoint::MAX_ADDRESSES,
+    destination::MAX_ADDRESSES,
     local::{lacking, our_fault},
 };
 

@@ -8,7 +8,7 @@
 //! which common Python servers hang up, so that few connections are found closed; who takes one out makes sure that it is alive before an episode
 //! depends on it. After [`MAX_AGE`] a connection is not lent again, so that a miner who moved a name is followed.
 //!
-//! Few policies cannot take all the room: there is a bound for each endpoint and one for all.
+//! Few policies cannot take all the room: there is a bound for each destination and one for all.
 
 use std::{
     collections::HashMap,
@@ -18,7 +18,7 @@ use std::{
 
 use tokio::runtime::Handle;
 
-use crate::Endpoint;
+use crate::Destination;
 
 /// How long a connection rests before it is closed.
 pub(crate) const IDLE: Duration = Duration::from_secs(4);
@@ -29,8 +29,8 @@ pub(crate) const STANDS: Duration = Duration::from_millis(3500);
 /// How old a connection is lent again.
 const MAX_AGE: Duration = Duration::from_secs(300);
 
-/// The most connections that rest for one endpoint.
-const MAX_PER_ENDPOINT: usize = 32;
+/// The most connections that rest for one destination.
+const MAX_PER_DESTINATION: usize = 32;
 
 /// The most connections that rest.
 const MAX_RESTING: usize = 512;
@@ -45,8 +45,8 @@ pub(crate) struct Lent<C> {
 pub(crate) struct Pool<C>(Arc<Mutex<Resting<C>>>);
 
 struct Resting<C> {
-    /// Of each endpoint, the one that rests for the shortest time last. No list is empty.
-    by_endpoint: HashMap<Endpoint, Vec<(Instant, Lent<C>)>>,
+    /// Of each destination, the one that rests for the shortest time last. No list is empty.
+    by_destination: HashMap<Destination, Vec<(Instant, Lent<C>)>>,
     total: usize,
 }
 
@@ -68,28 +68,28 @@ impl<C> Clone for Pool<C> {
 
 impl<C: Send + 'static> Pool<C> {
     pub(crate) fn new() -> Self {
-        Self(Arc::new(Mutex::new(Resting { by_endpoint: HashMap::new(), total: 0 })))
+        Self(Arc::new(Mutex::new(Resting { by_destination: HashMap::new(), total: 0 })))
     }
 
-    /// A connection to an endpoint. Whether it still stands is to be found out.
-    pub(crate) fn take(&self, endpoint: &Endpoint) -> Option<Lent<C>> {
+    /// A connection to a destination. Whether it still stands is to be found out.
+    pub(crate) fn take(&self, destination: &Destination) -> Option<Lent<C>> {
         let (swept, taken) = {
             let mut resting = lock(&self.0);
             let swept = resting.sweep(Instant::now());
-            let taken = resting.by_endpoint.get_mut(endpoint).and_then(Vec::pop).map(|(_, lent)| lent);
+            let taken = resting.by_destination.get_mut(destination).and_then(Vec::pop).map(|(_, lent)| lent);
             resting.total -= usize::from(taken.is_some());
-            resting.by_endpoint.retain(|_, list| !list.is_empty());
+            resting.by_destination.retain(|_, list| !list.is_empty());
             (swept, taken)
         };
         drop(swept);
         taken
     }
 
-    /// Closes what rests for an endpoint, because one of its connections was found dead.
-    pub(crate) fn forget(&self, endpoint: &Endpoint) {
+    /// Closes what rests for a destination, because one of its connections was found dead.
+    pub(crate) fn forget(&self, destination: &Destination) {
         let forgotten = {
             let mut resting = lock(&self.0);
-            let forgotten = resting.by_endpoint.remove(endpoint).unwrap_or_default();
+            let forgotten = resting.by_destination.remove(destination).unwrap_or_default();
             resting.total -= forgotten.len();
             forgotten
         };
@@ -97,17 +97,17 @@ impl<C: Send + 'static> Pool<C> {
     }
 
     /// Takes a connection whose episode ended well. Outside a runtime it is closed, for nobody could wake to close it in time.
-    pub(crate) fn give_back(&self, endpoint: Endpoint, lent: Lent<C>) {
+    pub(crate) fn give_back(&self, destination: Destination, lent: Lent<C>) {
         let Ok(runtime) = Handle::try_current() else { return };
         let closed = {
             let mut resting = lock(&self.0);
             let mut closed = resting.sweep(Instant::now());
             let full = resting.total >= MAX_RESTING
-                || resting.by_endpoint.get(&endpoint).is_some_and(|list| list.len() >= MAX_PER_ENDPOINT);
+                || resting.by_destination.get(&destination).is_some_and(|list| list.len() >= MAX_PER_DESTINATION);
             if full || lent.is_old(Instant::now()) {
                 closed.push(lent);
             } else {
-                resting.by_endpoint.entry(endpoint).or_default().push((Instant::now(), lent));
+                resting.by_destination.entry(destination).or_default().push((Instant::now(), lent));
                 resting.total += 1;
             }
             closed
@@ -131,12 +131,12 @@ impl<C> Resting<C> {
     /// Takes out what rests for too long. It is closed by whoever drops it, after the lock.
     fn sweep(&mut self, now: Instant) -> Vec<Lent<C>> {
         let mut swept = Vec::new();
-        for list in self.by_endpoint.values_mut() {
+        for list in self.by_destination.values_mut() {
             // The longest-resting first.
             let stale = list.iter().take_while(|(since, _)| now.duration_since(*since) >= IDLE).count();
             swept.extend(list.drain(..stale).map(|(_, lent)| lent));
         }
-        self.by_endpoint.retain(|_, list| !list.is_empty());
+        self.by_destination.retain(|_, list| !list.is_empty());
         self.total -= swept.len();
         swept
     }
@@ -151,33 +151,33 @@ fn lock<C>(resting: &Mutex<Resting<C>>) -> MutexGuard<'_, Resting<C>> {
 mod tests {
     use super::*;
 
-    fn endpoint(number: usize) -> Endpoint {
-        Endpoint::parse(&format!("http://policy-{number}.example")).unwrap()
+    fn destination(number: usize) -> Destination {
+        format!("http://policy-{number}.example").parse::<kinitro_commitment::Endpoint>().unwrap().into()
     }
 
     #[tokio::test]
     async fn what_was_given_back_is_lent_once() {
         let pool = Pool::new();
-        pool.give_back(endpoint(1), Lent::new("a"));
-        assert!(pool.take(&endpoint(2)).is_none());
-        assert_eq!(pool.take(&endpoint(1)).map(|lent| lent.connection), Some("a"));
-        assert!(pool.take(&endpoint(1)).is_none());
+        pool.give_back(destination(1), Lent::new("a"));
+        assert!(pool.take(&destination(2)).is_none());
+        assert_eq!(pool.take(&destination(1)).map(|lent| lent.connection), Some("a"));
+        assert!(pool.take(&destination(1)).is_none());
         assert_eq!(pool.total(), 0);
     }
 
     #[tokio::test]
     async fn the_room_is_bounded_for_each_endpoint_and_for_all() {
         let pool = Pool::new();
-        for number in 0..2 * MAX_PER_ENDPOINT {
-            pool.give_back(endpoint(1), Lent::new(number));
+        for number in 0..2 * MAX_PER_DESTINATION {
+            pool.give_back(destination(1), Lent::new(number));
         }
-        assert_eq!(pool.total(), MAX_PER_ENDPOINT);
+        assert_eq!(pool.total(), MAX_PER_DESTINATION);
         for number in 0..2 * MAX_RESTING {
-            pool.give_back(endpoint(number), Lent::new(number));
+            pool.give_back(destination(number), Lent::new(number));
         }
         assert_eq!(pool.total(), MAX_RESTING);
-        pool.forget(&endpoint(1));
-        assert!(pool.take(&endpoint(1)).is_none());
+        pool.forget(&destination(1));
+        assert!(pool.take(&destination(1)).is_none());
         assert!(pool.total() < MAX_RESTING);
     }
 
@@ -185,11 +185,11 @@ mod tests {
     async fn what_rests_for_too_long_is_closed_without_anybody_asking() {
         let pool = Pool::new();
         let connection = Arc::new(());
-        pool.give_back(endpoint(1), Lent::new(connection.clone()));
+        pool.give_back(destination(1), Lent::new(connection.clone()));
         assert_eq!(Arc::strong_count(&connection), 2);
         let swept = lock(&pool.0).sweep(Instant::now() + IDLE);
         assert_eq!((swept.len(), pool.total()), (1, 0));
-        pool.give_back(endpoint(1), swept.into_iter().next().unwrap());
+        pool.give_back(destination(1), swept.into_iter().next().unwrap());
         while Arc::strong_count(&connection) > 1 {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }

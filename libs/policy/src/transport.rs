@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use crate::{ChannelSpec, Endpoint, Fault, GrpcTransport, HttpTransport, Policy, Protocol, tls::Tls};
+use kinitro_commitment::Protocol;
+
+use crate::{ChannelSpec, Destination, Fault, GrpcTransport, HttpTransport, Policy, tls::Tls};
 
 /// How policies are called.
 #[derive(Debug, Clone, Copy)]
@@ -36,21 +38,12 @@ impl Transport {
         Self { http: HttpTransport::with_tls(config, tls.clone()), grpc: GrpcTransport::with_tls(config, tls) }
     }
 
-    /// Checks an endpoint and makes sure that a policy is there, on a connection of its own that is new or has rested since an earlier
-    /// episode with the same endpoint.
-    pub async fn open(&self, endpoint: &str, spec: &'static [ChannelSpec]) -> Result<Box<dyn Policy>, Fault> {
-        self.open_parsed(Endpoint::parse(endpoint)?, spec).await
-    }
-
-    /// The same with an endpoint that was read, and perhaps [pinned](Endpoint::pinned_to) to an address.
-    pub async fn open_parsed(
-        &self,
-        endpoint: Endpoint,
-        spec: &'static [ChannelSpec],
-    ) -> Result<Box<dyn Policy>, Fault> {
-        Ok(match endpoint.protocol() {
-            Protocol::Http => Box::new(self.http.open_parsed(endpoint, spec).await?),
-            Protocol::Grpc => Box::new(self.grpc.open_parsed(endpoint, spec).await?),
+    /// Checks where an endpoint leads and makes sure that a policy is there, on a connection of its own that is new or has rested since
+    /// an earlier episode with the same destination.
+    pub async fn open(&self, to: Destination, spec: &'static [ChannelSpec]) -> Result<Box<dyn Policy>, Fault> {
+        Ok(match to.endpoint().protocol() {
+            Protocol::Http => Box::new(self.http.open(to, spec).await?),
+            Protocol::Grpc => Box::new(self.grpc.open(to, spec).await?),
         })
     }
 }

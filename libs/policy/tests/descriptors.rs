@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use kinitro_commitment::Endpoint;
 use kinitro_domain::Cause;
 use kinitro_policy::{METAWORLD_ACTION, Transport, TransportConfig};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -18,7 +19,7 @@ async fn an_executor_without_descriptors_blames_no_policy() {
     setrlimit(Resource::RLIMIT_NOFILE, 3, most).unwrap();
     for endpoint in ["http://127.0.0.1", "grpc://127.0.0.1", "http://localhost", "grpc://localhost"] {
         let endpoint = format!("{endpoint}:{}", address.port());
-        let fault = transport.open(&endpoint, METAWORLD_ACTION).await.err().unwrap();
+        let fault = transport.open(endpoint.parse::<Endpoint>().unwrap().into(), METAWORLD_ACTION).await.err().unwrap();
         assert_eq!(fault.cause(), Cause::Executor, "{endpoint}: {fault}");
         assert!(!fault.evidence().contains("127.0.0.1"), "{fault}");
     }

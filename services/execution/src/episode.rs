@@ -6,8 +6,9 @@ use std::{
     time::{Duration, Instant},
 };
 
+use kinitro_commitment::Endpoint;
 use kinitro_domain::{Cause, EnvId};
-use kinitro_policy::{Action, Endpoint, Fault, Observation, Policy, TaskConfig, Transport};
+use kinitro_policy::{Action, Destination, Fault, Observation, Policy, TaskConfig, Transport};
 use kinitro_sim::{Episode, EpisodeOptions, ImageQuality, Randomisation, SimError, Simulator, StepOutcome};
 use tokio::time::{sleep, timeout};
 
@@ -22,7 +23,7 @@ use crate::{
 pub(crate) struct Plan {
     pub(crate) env_id: EnvId,
     pub(crate) seed: u64,
-    pub(crate) endpoint: String,
+    pub(crate) endpoint: Endpoint,
     /// Where the endpoint leads; absent when that is still to be found out.
     pub(crate) address: Option<SocketAddr>,
     /// Whose warm-up it may use; absent for an episode on demand, which has none.
@@ -141,11 +142,12 @@ impl Stage {
     async fn run(&self, plan: &Plan, reached: impl FnOnce(), ledger: &mut Ledger) -> Result<Cause, Fault> {
         // First the policy: a simulation that nobody plays would be a waste. Opening has limits of its own and is not on the policy's
         // account: whether it is there at all must not look like slowness.
-        let mut endpoint = Endpoint::parse(&plan.endpoint)?;
-        if let Some(address) = plan.address {
-            endpoint = endpoint.pinned_to(address);
-        }
-        let mut policy = self.reaching(ledger, self.transport.open_parsed(endpoint, dialogue::ACTION)).await?;
+        let endpoint = plan.endpoint.clone();
+        let destination = match plan.address {
+            Some(address) => Destination::pinned(endpoint, address),
+            None => endpoint.into(),
+        };
+        let mut policy = self.reaching(ledger, self.transport.open(destination, dialogue::ACTION)).await?;
         reached();
 
         let first = self.start(plan, ledger).await?;

@@ -33,7 +33,7 @@ fn plan(endpoint: String, max_timesteps: u32) -> Plan {
     Plan {
         env_id,
         seed: 1,
-        endpoint,
+        endpoint: endpoint.parse().unwrap(),
         address: None,
         entrant: None,
         max_timesteps,

@@ -11,7 +11,6 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use kinitro_policy::Endpoint;
 use tokio::sync::watch;
 
 use crate::servers::Server;
@@ -44,13 +43,6 @@ pub(crate) struct Seat {
     miners: Arc<Miners>,
     uid: u32,
     server: Option<Server>,
-}
-
-/// Host and port of an endpoint as its text says them; `None` for one that is not called anyway.
-pub(crate) fn server(endpoint: &str) -> Option<String> {
-    let url = Endpoint::parse(endpoint).ok()?.join("/");
-    let host = url.host_str()?.trim_end_matches('.').to_ascii_lowercase();
-    Some(format!("{host}:{}", url.port_or_known_default()?))
 }
 
 impl Miners {

@@ -13,7 +13,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{beacon::Beacon, miners::server};
+use kinitro_commitment::{Endpoint, Host};
+
+use crate::beacon::Beacon;
 
 /// So many different servers away may be a coincidence no more.
 const FEWEST: usize = 3;
@@ -35,8 +37,8 @@ pub(crate) struct Network {
 
 #[derive(Default)]
 struct State {
-    /// Servers that could not be reached since any was.
-    away: BTreeSet<String>,
+    /// Servers that could not be reached since any was: host and port, as endpoints name them.
+    away: BTreeSet<(Host, u16)>,
     /// Episodes in flight of which the policy was reached.
     playing: usize,
     outage: Option<Outage>,
@@ -85,13 +87,13 @@ impl Network {
     }
 
     /// The policy at an endpoint was not reached. Whether the beacon was, where there is one.
-    pub(crate) async fn unreached(&self, endpoint: &str) -> Option<bool> {
+    pub(crate) async fn unreached(&self, endpoint: &Endpoint) -> Option<bool> {
         let beacon_reached = match &self.beacon {
             Some(beacon) => Some(beacon.is_reached().await),
             None => None,
         };
         let mut state = self.state();
-        state.away.extend(server(endpoint));
+        state.away.insert((endpoint.host(), endpoint.port()));
         match beacon_reached {
             Some(true) => state.over(),
             Some(false) => state.down("the beacon cannot be reached: the network of this executor is down"),
@@ -153,12 +155,16 @@ mod tests {
 
     use super::*;
 
+    fn at(endpoint: &str) -> Endpoint {
+        endpoint.parse().unwrap()
+    }
+
     async fn three_away(network: &Network) -> [Option<bool>; 3] {
         let mut beacon = [None; 3];
         for (n, reached) in beacon.iter_mut().enumerate() {
             // One that fails twice is one.
-            network.unreached(&format!("http://away-{n}.example")).await;
-            *reached = network.unreached(&format!("http://away-{n}.example:80/path")).await;
+            network.unreached(&at(&format!("http://away-{n}.example"))).await;
+            *reached = network.unreached(&at(&format!("http://away-{n}.example:80/path"))).await;
         }
         beacon
     }
@@ -173,19 +179,19 @@ mod tests {
     #[tokio::test]
     async fn three_servers_in_a_row_slow_leasing_down_until_one_is_reached_or_patience_ends() {
         let network = Arc::new(Network::new(None));
-        network.unreached("http://away-0.example").await;
+        network.unreached(&at("http://away-0.example")).await;
         assert!(!network.is_down());
         assert_eq!(three_away(&network).await, [None; 3]);
         assert!(network.is_down() && network.pause().unwrap() <= FIRST_PAUSE);
         // Others of the same batch make it no longer.
-        network.unreached("http://away-9.example").await;
+        network.unreached(&at("http://away-9.example")).await;
         assert!(network.pause().unwrap() <= FIRST_PAUSE);
         stood(&network, FIRST_PAUSE);
         assert!(network.is_down() && network.pause().is_none());
-        network.unreached("http://away-9.example").await;
+        network.unreached(&at("http://away-9.example")).await;
         assert!(network.pause().unwrap() > FIRST_PAUSE);
         stood(&network, PATIENCE);
-        network.unreached("http://away-9.example").await;
+        network.unreached(&at("http://away-9.example")).await;
         assert!(!network.is_down() && network.pause().is_none(), "those who vanish cannot hold a cycle up");
         network.visit().reached();
         three_away(&network).await;
@@ -213,7 +219,7 @@ mod tests {
         drop(listener);
         let mut playing = network.visit();
         playing.reached();
-        assert_eq!(network.unreached("http://away.example").await, Some(false));
+        assert_eq!(network.unreached(&at("http://away.example")).await, Some(false));
         assert!(network.is_down());
         stood(&network, 2 * PATIENCE);
         assert!(network.is_down(), "however long it takes");

@@ -14,10 +14,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use kinitro_policy::{Endpoint, Fault};
+use kinitro_commitment::{DEPLOYMENTS, Endpoint, Host};
+use kinitro_policy::{Destination, Fault};
 
 /// Where Basilica serves deployments: one address, a name each.
-pub(crate) const SHARED_HOSTS: &[&str] = &["deployments.basilica.ai"];
+pub(crate) const SHARED_HOSTS: &[&str] = &[DEPLOYMENTS];
 
 /// How long the address is kept that was found to answer first, of several that a name has.
 const PREFERRED: Duration = Duration::from_secs(60);
@@ -62,11 +63,10 @@ impl Servers {
 
     /// Resolves and checks an endpoint. Of several addresses the one that answers first is taken, so that a machine without one of the two
     /// families of addresses still reaches those that have both.
-    pub(crate) async fn find(&self, endpoint: &str) -> Result<Found, Fault> {
-        let endpoint = Endpoint::parse(endpoint)?;
-        let resolved = endpoint.clone().resolve(self.allow_private, self.connect_timeout).await?;
-        let kept = self.preferred().get(&endpoint).filter(|(_, since)| since.elapsed() < PREFERRED).copied();
-        let address = match (resolved.addresses.as_slice(), kept) {
+    pub(crate) async fn find(&self, endpoint: &Endpoint) -> Result<Found, Fault> {
+        let resolved = Destination::from(endpoint.clone()).resolve(self.allow_private, self.connect_timeout).await?;
+        let kept = self.preferred().get(endpoint).filter(|(_, since)| since.elapsed() < PREFERRED).copied();
+        let address = match (resolved.0.as_slice(), kept) {
             (&[only], _) => only,
             (several, Some((kept, _))) if several.contains(&kept) => kept,
             _ => {
@@ -79,22 +79,22 @@ impl Servers {
                 address
             }
         };
-        Ok(Found { server: self.server(&endpoint, address), address })
+        Ok(Found { server: self.server(endpoint, address), address })
     }
 
     /// The address that was taken of several may be the one that has gone away.
-    pub(crate) fn doubt(&self, endpoint: &str) {
-        if let Ok(endpoint) = Endpoint::parse(endpoint) {
-            self.preferred().remove(&endpoint);
-        }
+    pub(crate) fn doubt(&self, endpoint: &Endpoint) {
+        self.preferred().remove(endpoint);
     }
 
     fn server(&self, endpoint: &Endpoint, address: SocketAddr) -> Server {
-        let name = endpoint.host().trim_end_matches('.').to_ascii_lowercase();
-        let is_below = |domain: &String| name.strip_suffix(domain.as_str()).is_some_and(|rest| rest.ends_with('.'));
-        match self.shared_hosts.iter().any(is_below) {
-            true => Server::Named(name, address.port()),
-            false => Server::At(SocketAddr::new(machine(address.ip()), address.port())),
+        let is_shared = |name: &str| {
+            let below = |domain: &String| name.strip_suffix(domain.as_str()).is_some_and(|rest| rest.ends_with('.'));
+            self.shared_hosts.iter().any(below)
+        };
+        match endpoint.host() {
+            Host::Name(name) if is_shared(&name) => Server::Named(name, address.port()),
+            _ => Server::At(SocketAddr::new(machine(address.ip()), address.port())),
         }
     }
 }
@@ -121,7 +121,7 @@ mod tests {
     }
 
     async fn found(endpoint: &str) -> Server {
-        servers().find(endpoint).await.unwrap().server
+        servers().find(&endpoint.parse().unwrap()).await.unwrap().server
     }
 
     #[tokio::test]
@@ -135,7 +135,6 @@ mod tests {
             "http://127.0.0.1:8000/v1",
             "http://[::1]:8000",
             "http://[::ffff:127.0.0.3]:8000",
-            "http://2130706433:8000",
             "grpc://127.0.0.1:8000",
             "https://127.0.0.1:8000/a/b",
         ] {
@@ -153,9 +152,7 @@ mod tests {
     #[tokio::test]
     async fn another_machine_is_counted_by_address_and_port_in_every_spelling() {
         let here = found("http://1.1.1.1:8000").await;
-        for same in
-            ["http://[::ffff:1.1.1.1]:8000", "http://1.1.1.1:8000/v1", "http://16843009:8000", "grpc://1.1.1.1:8000"]
-        {
+        for same in ["http://[::ffff:1.1.1.1]:8000", "http://1.1.1.1:8000/v1", "grpc://1.1.1.1:8000"] {
             assert_eq!(found(same).await, here, "{same}");
         }
         assert_eq!(found("https://1.1.1.1").await, found("grpcs://1.1.1.1:443").await);
@@ -167,7 +164,7 @@ mod tests {
     #[test]
     fn only_names_of_a_shared_host_are_counted_by_name() {
         let ingress: SocketAddr = "1.1.1.1:443".parse().unwrap();
-        let server = |endpoint: &str| servers().server(&Endpoint::parse(endpoint).unwrap(), ingress);
+        let server = |endpoint: &str| servers().server(&endpoint.parse().unwrap(), ingress);
         let (a, b) = ("https://a.deployments.basilica.ai", "https://B.Deployments.Basilica.AI.");
         assert_eq!(server(a), Server::Named("a.deployments.basilica.ai".to_owned(), 443));
         assert_eq!(server(b), server("https://b.deployments.basilica.ai/v1"));

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use kinitro_chassis::{ErrorCode, status};
+use kinitro_commitment::{Endpoint, EndpointError};
 use kinitro_domain::{Cause, EnvId, Verdict};
-use kinitro_policy::Endpoint;
 use kinitro_proto::execution::v1::{
     DrainRequest, DrainResponse, Environment, EpisodeResult, EpisodeTiming, ListEnvironmentsRequest,
     ListEnvironmentsResponse, RunEpisodeRequest, execution_service_server::ExecutionService,
@@ -38,7 +38,8 @@ impl ExecutionService for Execution {
         let Some((family, limit)) = family.and_then(|family| Some((family, family.limit(&env_id)?))) else {
             return Err(invalid(format!("env_id: this executor does not play `{env_id}`")));
         };
-        Endpoint::parse(&endpoint).map_err(|fault| invalid(format!("endpoint: {}", fault.evidence())))?;
+        let endpoint: Endpoint =
+            endpoint.parse().map_err(|error: EndpointError| invalid(format!("endpoint: {error}")))?;
         let max_timesteps = if max_timesteps == 0 { self.max_timesteps } else { max_timesteps }.min(limit);
         let images = use_images.unwrap_or(self.images);
         let plan = Plan {

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
+use kinitro_commitment::ENDPOINT_LIMIT;
 use kinitro_domain::{Hotkey, MinerUid};
 use kinitro_proto::ingestion::v1::{
     ListMinersRequest, ListMinersResponse, Miner, ingestion_service_client::IngestionServiceClient,
@@ -21,7 +22,6 @@ const FRESH: Duration = Duration::from_secs(1);
 /// How long ingestion may take when somebody waits for a view, and when a cycle is to be started.
 const VIEW_LIMIT: Duration = Duration::from_secs(2);
 const START_LIMIT: Duration = Duration::from_secs(10);
-const MAX_ENDPOINT_BYTES: usize = 2048;
 const MAX_NAME_BYTES: usize = 256;
 
 /// How many miners the newest list that was ever read had.
@@ -138,7 +138,7 @@ pub fn evaluable(list: &ListMinersResponse) -> Result<Vec<Evaluable>, CycleError
 
 fn check(miner: &Miner) -> Result<Evaluable, &'static str> {
     let text = |text: &str, most: usize| text.len() <= most && !text.chars().any(char::is_control);
-    if miner.endpoint.is_empty() || !text(&miner.endpoint, MAX_ENDPOINT_BYTES) {
+    if miner.endpoint.is_empty() || !text(&miner.endpoint, ENDPOINT_LIMIT) {
         return Err("its endpoint is empty, too long or not printable");
     }
     if !text(&miner.repo, MAX_NAME_BYTES) || !text(&miner.revision, MAX_NAME_BYTES) {
@@ -187,7 +187,7 @@ mod tests {
             Miner { uid: 70_000, ..miner(1) },
             Miner { hotkey: "nobody".to_owned(), ..miner(1) },
             Miner { endpoint: String::new(), ..miner(1) },
-            Miner { endpoint: "x".repeat(MAX_ENDPOINT_BYTES + 1), ..miner(1) },
+            Miner { endpoint: "x".repeat(ENDPOINT_LIMIT + 1), ..miner(1) },
             Miner { repo: "a\0b".to_owned(), ..miner(1) },
             Miner { first_commit_block: u64::MAX, ..miner(1) },
         ] {

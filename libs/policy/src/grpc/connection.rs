@@ -12,12 +12,13 @@ use http::{
     header::{CONTENT_TYPE, TE, USER_AGENT},
     uri::{Authority, PathAndQuery, Scheme},
 };
+use kinitro_commitment::Endpoint;
 use kinitro_domain::Cause;
 use tokio::task::JoinHandle;
 
 use super::{status::broken, stream::Stream};
 use crate::{
-    Endpoint, Fault,
+    Fault,
     dial::{Io, dial},
     metered::Allowance,
     patience::answer_within,

@@ -9,6 +9,7 @@ use std::{
 
 use bytes::{Bytes, BytesMut};
 use futures::future::{BoxFuture, FutureExt as _, ready};
+use kinitro_commitment::{Endpoint, Protocol};
 use kinitro_domain::Cause;
 use tokio::{runtime::Handle, time::timeout};
 use uuid::Uuid;
@@ -20,7 +21,7 @@ use super::{
     stream::Stream,
 };
 use crate::{
-    Action, ChannelSpec, Endpoint, Fault, Observation, Policy, Protocol, TaskConfig, TransportConfig,
+    Action, ChannelSpec, Destination, Fault, Observation, Policy, Resolved, TaskConfig, TransportConfig,
     patience::answer_within,
     pool::{Lent, Pool, STANDS},
     tls::Tls,
@@ -44,7 +45,7 @@ struct Means {
 /// A conversation with one policy, over one episode.
 pub struct GrpcPolicy {
     means: Arc<Means>,
-    endpoint: Endpoint,
+    destination: Destination,
     /// Present until this is dropped.
     connection: Option<Lent<Connection>>,
     /// When the connection was found to stand.
@@ -75,25 +76,16 @@ impl GrpcTransport {
         Self { means: Arc::new(Means { config, tls, pool: Pool::new() }) }
     }
 
-    /// Checks an endpoint, connects to it unless a connection rests, and waits for a sign of life.
-    pub async fn open(&self, endpoint: &str, spec: &'static [ChannelSpec]) -> Result<GrpcPolicy, Fault> {
-        let endpoint = Endpoint::parse(endpoint)?;
-        if endpoint.protocol() != Protocol::Grpc {
+    /// Checks where an endpoint leads, connects to it unless a connection rests, and waits for a sign of life.
+    pub async fn open(&self, to: Destination, spec: &'static [ChannelSpec]) -> Result<GrpcPolicy, Fault> {
+        if to.endpoint().protocol() != Protocol::Grpc {
             return Err(Fault::new(Cause::EndpointRefused, "the committed endpoint is not one of gRPC"));
         }
-        self.open_parsed(endpoint, spec).await
-    }
-
-    pub(crate) async fn open_parsed(
-        &self,
-        endpoint: Endpoint,
-        spec: &'static [ChannelSpec],
-    ) -> Result<GrpcPolicy, Fault> {
-        let discreet = |fault: Fault| fault.hiding(&endpoint.telling_names());
-        let connection = self.means.connection(&endpoint).await.map_err(discreet)?;
+        let discreet = |fault: Fault| fault.hiding(&to.telling_names());
+        let connection = self.means.connection(&to).await.map_err(discreet)?;
         Ok(GrpcPolicy {
             means: self.means.clone(),
-            endpoint,
+            destination: to,
             connection: Some(connection),
             proved: Instant::now(),
             stream: None,
@@ -110,17 +102,17 @@ impl GrpcTransport {
 
 impl Means {
     /// A connection that was found to stand.
-    async fn connection(&self, endpoint: &Endpoint) -> Result<Lent<Connection>, Fault> {
+    async fn connection(&self, to: &Destination) -> Result<Lent<Connection>, Fault> {
         let TransportConfig { allow_private, connect_timeout, action_timeout } = self.config;
-        if let Some(mut lent) = self.pool.take(endpoint) {
+        if let Some(mut lent) = self.pool.take(to) {
             match lent.connection.prove(action_timeout).await {
                 Ok(()) => return Ok(lent),
                 Err(fault) => tracing::debug!(cause = %fault.cause(), "a connection that rested is of no use any more"),
             }
-            self.pool.forget(endpoint);
+            self.pool.forget(to);
         }
-        let addresses = endpoint.clone().resolve(allow_private, connect_timeout).await?.addresses;
-        self.connect(endpoint, addresses.into()).await
+        let Resolved(addresses) = to.resolve(allow_private, connect_timeout).await?;
+        self.connect(to.endpoint(), addresses.into()).await
     }
 
     /// A fresh connection that was found to stand.
@@ -205,7 +197,7 @@ impl GrpcPolicy {
 
     /// Certificates and statuses name the host; evidence must not.
     fn discreet(&self, fault: Fault) -> Fault {
-        fault.hiding(&self.endpoint.telling_names())
+        fault.hiding(&self.destination.telling_names())
     }
 
     /// Begins the stream with the frame that was written and waits for the reply.
@@ -218,7 +210,7 @@ impl GrpcPolicy {
         match self.try_start(frame.clone()).await {
             Err(Failed::Untouched(fault)) => {
                 tracing::debug!(evidence = fault.evidence(), "a connection ended before an episode began on it");
-                self.means.pool.forget(&self.endpoint);
+                self.means.pool.forget(&self.destination);
                 self.connect_again().await?;
                 self.try_start(frame).await
             }
@@ -233,7 +225,7 @@ impl GrpcPolicy {
         let (allowance, patience) = (connection.allowance(), self.patience);
         let mut untouched = false;
         let answer = answer_within(patience, Some(&allowance), || Means::late("`start`", patience), async {
-            let begun = connection.begin(&self.endpoint).await.map_err(|error| {
+            let begun = connection.begin(self.destination.endpoint()).await.map_err(|error| {
                 untouched = true;
                 broken(&error)
             })?;
@@ -262,7 +254,7 @@ impl GrpcPolicy {
     async fn connect_again(&mut self) -> Result<(), Fault> {
         let addresses = self.connection.as_ref().expect("only drop takes it").connection.addresses();
         // It had been reached in this episode, so it is to blame from here on.
-        self.connection = Some(self.means.connect(&self.endpoint, addresses).await.map_err(|fault| {
+        self.connection = Some(self.means.connect(self.destination.endpoint(), addresses).await.map_err(|fault| {
             self.discreet(match fault.cause() {
                 Cause::PolicyUnreachable => fault.with_cause(Cause::ConnectionClosed),
                 _ => fault,
@@ -288,10 +280,10 @@ impl Drop for GrpcPolicy {
         else {
             return;
         };
-        let (means, endpoint) = (self.means.clone(), self.endpoint.clone());
+        let (means, destination) = (self.means.clone(), self.destination.clone());
         runtime.spawn(async move {
             if timeout(FAREWELL, stream.end()).await == Ok(true) {
-                means.pool.give_back(endpoint, connection);
+                means.pool.give_back(destination, connection);
             }
         });
     }

@@ -10,12 +10,13 @@ use hyper::{
     client::conn::http1::{Builder, SendRequest},
 };
 use hyper_util::rt::TokioIo;
+use kinitro_commitment::Endpoint;
 use kinitro_domain::Cause;
 use tokio::task::JoinHandle;
 
 use super::exchange::MAX_RESPONSE_BYTES;
 use crate::{
-    Endpoint, Fault,
+    Fault,
     dial::dial,
     local::{is_ours, our_fault},
     metered::{Allowance, told},

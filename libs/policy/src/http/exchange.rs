@@ -9,10 +9,11 @@ use http::{
 };
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Body as _, Incoming};
+use kinitro_commitment::Endpoint;
 use kinitro_domain::Cause;
 
 use super::connection::{Connection, Failed, classify};
-use crate::{Endpoint, Fault, TransportConfig, metered::Allowance, patience::answer_within, tls::Tls};
+use crate::{Fault, TransportConfig, metered::Allowance, patience::answer_within, tls::Tls};
 
 /// The longest body of an answer.
 pub const MAX_RESPONSE_BYTES: usize = 64 * 1024;
@@ -120,7 +121,7 @@ impl Caller {
         ];
         let mut request = Request::new(Full::default());
         request.headers_mut().extend(lines);
-        *request.uri_mut() = self.endpoint.join(path).path().parse().expect("the path of a URL");
+        *request.uri_mut() = self.endpoint.path_below(path).parse().expect("the path of a URL");
         if let Some(body) = body {
             *request.method_mut() = Method::POST;
             request.headers_mut().insert(CONTENT_TYPE, json);
@@ -210,7 +211,7 @@ mod tests {
         let patience = Duration::from_secs(5);
         let config = TransportConfig { allow_private: true, connect_timeout: patience, action_timeout: patience };
         let nowhere = "255.255.255.255:9".parse().unwrap();
-        let endpoint = Endpoint::parse("http://policy.example:9").unwrap();
+        let endpoint = "http://policy.example:9".parse().unwrap();
         let mut caller = Caller::new(&endpoint, &config, &Tls::load(), Arc::new([nowhere]));
         let question = Question { path: "/health", episode_id: HeaderValue::from_static("1"), body: None };
         let fault = caller.exchange(question, MAX_ERROR_BYTES, patience).await.err().unwrap();

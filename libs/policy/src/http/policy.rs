@@ -8,14 +8,15 @@ use std::{
 use bytes::{Bytes, BytesMut};
 use futures::future::{BoxFuture, FutureExt as _};
 use http::HeaderValue;
+use kinitro_commitment::Protocol;
 use kinitro_domain::Cause;
 use serde_json::json;
 use uuid::Uuid;
 
 use super::exchange::{Answer, Caller, MAX_ERROR_BYTES, MAX_RESPONSE_BYTES, Question};
 use crate::{
-    Action, ChannelSpec, Endpoint, Fault, Observation, Policy, Protocol, Resolved, TaskConfig, TransportConfig,
-    parse_action, parse_reset,
+    Action, ChannelSpec, Destination, Fault, Observation, Policy, Resolved, TaskConfig, TransportConfig, parse_action,
+    parse_reset,
     pool::{Lent, Pool, STANDS},
     tls::Tls,
     wire::encode_observation_into,
@@ -38,7 +39,7 @@ pub struct HttpPolicy {
     means: Arc<Means>,
     /// Has one connection. Present until this is dropped.
     caller: Option<Lent<Caller>>,
-    endpoint: Endpoint,
+    destination: Destination,
     episode_id: Uuid,
     spec: &'static [ChannelSpec],
     /// The bodies of `/act`, one after the other in the same memory.
@@ -61,34 +62,25 @@ impl HttpTransport {
         Self { means: Arc::new(Means { config, tls, pool: Pool::new() }) }
     }
 
-    /// Checks an endpoint, connects to it unless a connection rests, and asks `/health`. Any answer will do: only what `/reset` and `/act`
-    /// say counts.
-    pub async fn open(&self, endpoint: &str, spec: &'static [ChannelSpec]) -> Result<HttpPolicy, Fault> {
-        let endpoint = Endpoint::parse(endpoint)?;
-        if endpoint.protocol() != Protocol::Http {
+    /// Checks where an endpoint leads, connects to it unless a connection rests, and asks `/health`. Any answer will do: only what
+    /// `/reset` and `/act` say counts.
+    pub async fn open(&self, to: Destination, spec: &'static [ChannelSpec]) -> Result<HttpPolicy, Fault> {
+        if to.endpoint().protocol() != Protocol::Http {
             return Err(Fault::new(Cause::EndpointRefused, "the committed endpoint is not one of HTTP"));
         }
-        self.open_parsed(endpoint, spec).await
-    }
-
-    pub(crate) async fn open_parsed(
-        &self,
-        endpoint: Endpoint,
-        spec: &'static [ChannelSpec],
-    ) -> Result<HttpPolicy, Fault> {
         let Means { config, tls, pool } = &*self.means;
         let TransportConfig { allow_private, connect_timeout, action_timeout } = *config;
-        if let Some(caller) = pool.take(&endpoint) {
-            let mut policy = self.policy(endpoint.clone(), caller, spec);
+        if let Some(caller) = pool.take(&to) {
+            let mut policy = self.policy(to.clone(), caller, spec);
             match policy.health(action_timeout).await {
                 Ok(()) => return Ok(policy),
                 Err(fault) => tracing::debug!(cause = %fault.cause(), "a connection that rested is of no use any more"),
             }
-            pool.forget(&endpoint);
+            pool.forget(&to);
         }
-        let Resolved { endpoint, addresses } = endpoint.resolve(allow_private, connect_timeout).await?;
-        let caller = Caller::new(&endpoint, config, tls, addresses.into());
-        let mut policy = self.policy(endpoint, Lent::new(caller), spec);
+        let Resolved(addresses) = to.resolve(allow_private, connect_timeout).await?;
+        let caller = Caller::new(to.endpoint(), config, tls, addresses.into());
+        let mut policy = self.policy(to, Lent::new(caller), spec);
         // Nothing was heard of the policy in this episode yet: the network on our side may be to blame.
         policy.health(connect_timeout + action_timeout).await.map_err(|fault| match fault.cause() {
             Cause::ConnectionClosed | Cause::ActionTimeout => fault.with_cause(Cause::PolicyUnreachable),
@@ -97,11 +89,11 @@ impl HttpTransport {
         Ok(policy)
     }
 
-    fn policy(&self, endpoint: Endpoint, caller: Lent<Caller>, spec: &'static [ChannelSpec]) -> HttpPolicy {
+    fn policy(&self, destination: Destination, caller: Lent<Caller>, spec: &'static [ChannelSpec]) -> HttpPolicy {
         HttpPolicy {
             means: self.means.clone(),
             caller: Some(caller),
-            endpoint,
+            destination,
             episode_id: Uuid::new_v4(),
             spec,
             body: BytesMut::new(),
@@ -154,7 +146,7 @@ impl Policy for HttpPolicy {
             if let Err(fault) = self.health(action_timeout).await {
                 tracing::debug!(cause = %fault.cause(), "a connection that rested within an episode is of no use any more");
                 let old = &self.caller.as_ref().expect("only drop takes it").connection;
-                let fresh = Caller::new(&self.endpoint, &self.means.config, &self.means.tls, old.addresses());
+                let fresh = Caller::new(self.destination.endpoint(), &self.means.config, &self.means.tls, old.addresses());
                 self.caller = Some(Lent::new(fresh));
                 // It had been reached in this episode, so it is to blame from here on.
                 self.health(connect_timeout + action_timeout).await.map_err(|fault| match fault.cause() {
@@ -172,7 +164,7 @@ impl Policy for HttpPolicy {
 impl Drop for HttpPolicy {
     fn drop(&mut self) {
         if let (true, Some(caller)) = (self.sound, self.caller.take()) {
-            self.means.pool.give_back(self.endpoint.clone(), caller);
+            self.means.pool.give_back(self.destination.clone(), caller);
         }
     }
 }
@@ -185,7 +177,7 @@ impl HttpPolicy {
 
     /// Certificates and error pages name the host; evidence must not.
     fn discreet(&self, fault: Fault) -> Fault {
-        fault.hiding(&self.endpoint.telling_names())
+        fault.hiding(&self.destination.telling_names())
     }
 
     /// Asks for a sign of life. An error page is one, and is read to its end, so that the connection can be used again.

@@ -7,9 +7,11 @@ mod server;
 
 use std::{sync::atomic::Ordering, time::Duration};
 
+use kinitro_commitment::Endpoint;
 use kinitro_domain::Cause;
 use kinitro_policy::{
-    Action, Fault, HttpTransport, Image, METAWORLD_ACTION, Observation, Policy as _, TaskConfig, TransportConfig,
+    Action, Destination, Fault, HttpTransport, Image, METAWORLD_ACTION, Observation, Policy as _, TaskConfig,
+    TransportConfig,
 };
 use server::{GOOD_ACTION, Habits, Reply, Server, good, json, status};
 
@@ -38,8 +40,13 @@ fn observation() -> Observation {
     Observation { proprio: vec![("ee_pos", vec![0.0; 3])], rgb: vec![("corner", image()), ("corner2", image())] }
 }
 
+fn at(url: &str) -> Destination {
+    url.parse::<Endpoint>().unwrap().into()
+}
+
 async fn play(transport: &HttpTransport, url: &str, steps: usize) -> Result<Action, Fault> {
-    let mut policy = transport.open(url, METAWORLD_ACTION).await?;
+    let to = url.parse::<Endpoint>()?.into();
+    let mut policy = transport.open(to, METAWORLD_ACTION).await?;
     policy.reset(&task()).await?;
     let mut action = Action(Vec::new());
     for _ in 0..steps {
@@ -88,7 +95,8 @@ async fn two_episodes_have_two_ids_and_two_connections() {
     let server = Server::start(good).await;
     let transport = transport(ACTION_TIMEOUT);
     let url = server.url();
-    let (first, second) = tokio::join!(transport.open(&url, METAWORLD_ACTION), transport.open(&url, METAWORLD_ACTION));
+    let (first, second) =
+        tokio::join!(transport.open(at(&url), METAWORLD_ACTION), transport.open(at(&url), METAWORLD_ACTION));
     assert_ne!(first.unwrap().episode_id(), second.unwrap().episode_id());
     assert_eq!(server.connections.load(Ordering::Relaxed), 2);
 }
@@ -276,7 +284,7 @@ async fn a_connection_closed_between_two_calls_is_made_again() {
         (_, reply) => reply,
     })
     .await;
-    let mut policy = transport(ACTION_TIMEOUT).open(&server.url(), METAWORLD_ACTION).await.unwrap();
+    let mut policy = transport(ACTION_TIMEOUT).open(at(&server.url()), METAWORLD_ACTION).await.unwrap();
     policy.reset(&task()).await.unwrap();
     // Until the end of the connection has been seen; what is sent before that is rightly a fault.
     tokio::time::sleep(Duration::from_millis(200)).await;

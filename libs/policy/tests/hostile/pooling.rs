@@ -47,7 +47,7 @@ async fn a_fresh_connection_is_made_only_after_the_server_closed_one() {
         (_, reply) => reply,
     })
     .await;
-    let mut policy = transport(ACTION_TIMEOUT).open(&server.url(), METAWORLD_ACTION).await.unwrap();
+    let mut policy = transport(ACTION_TIMEOUT).open(at(&server.url()), METAWORLD_ACTION).await.unwrap();
     policy.reset(&task()).await.unwrap();
     for call in 1..=500 {
         policy.act(&observation()).await.unwrap();
@@ -149,7 +149,7 @@ async fn an_answer_that_nobody_waited_for_does_not_meet_the_next_episode() {
     })
     .await;
     let transport = transport(ACTION_TIMEOUT);
-    let mut policy = transport.open(&server.url(), METAWORLD_ACTION).await.unwrap();
+    let mut policy = transport.open(at(&server.url()), METAWORLD_ACTION).await.unwrap();
     policy.reset(&task()).await.unwrap();
     policy.act(&observation()).await.unwrap();
     // The executor gives the episode up in the middle of a call.
@@ -167,7 +167,7 @@ async fn a_rest_within_an_episode_is_not_on_the_policys_account() {
     // A connection takes longer to be made than an answer may take, and is hung up on while the executor is busy.
     let habits = Habits { first: Duration::from_millis(1500), keep_alive: Duration::from_secs(3) };
     let server = Server::start_with(habits, good).await;
-    let mut policy = transport(SHORT).open(&server.url(), METAWORLD_ACTION).await.unwrap();
+    let mut policy = transport(SHORT).open(at(&server.url()), METAWORLD_ACTION).await.unwrap();
     tokio::time::sleep(LONG_REST).await;
     policy.reset(&task()).await.unwrap();
     policy.act(&observation()).await.unwrap();
@@ -184,7 +184,7 @@ async fn a_rest_within_an_episode_is_not_on_the_policys_account() {
 #[tokio::test]
 async fn a_connection_that_still_stands_after_a_rest_within_an_episode_is_kept() {
     let server = Server::start(good).await;
-    let mut policy = transport(ACTION_TIMEOUT).open(&server.url(), METAWORLD_ACTION).await.unwrap();
+    let mut policy = transport(ACTION_TIMEOUT).open(at(&server.url()), METAWORLD_ACTION).await.unwrap();
     policy.reset(&task()).await.unwrap();
     tokio::time::sleep(LONG_REST).await;
     policy.act(&observation()).await.unwrap();
@@ -202,7 +202,7 @@ async fn a_policy_that_went_away_within_an_episode_is_at_fault() {
         .await;
         let config =
             TransportConfig { allow_private: true, connect_timeout: SHORT, action_timeout: Duration::from_millis(500) };
-        let mut policy = HttpTransport::new(config).open(&server.url(), METAWORLD_ACTION).await.unwrap();
+        let mut policy = HttpTransport::new(config).open(at(&server.url()), METAWORLD_ACTION).await.unwrap();
         policy.reset(&task()).await.unwrap();
         tokio::time::sleep(LONG_REST).await;
         assert_eq!(policy.act(&observation()).await.unwrap_err().cause(), Cause::ConnectionClosed);

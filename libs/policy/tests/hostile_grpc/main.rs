@@ -8,10 +8,11 @@ mod server;
 use std::{sync::atomic::Ordering, time::Duration};
 
 use h2::Reason;
+use kinitro_commitment::Endpoint;
 use kinitro_domain::Cause;
 use kinitro_policy::{
-    Action, Fault, Image, MAX_CHUNK, MAX_REPLY_BYTES, METAWORLD_ACTION, Observation, Policy as _, TaskConfig,
-    Transport, TransportConfig,
+    Action, Destination, Fault, Image, MAX_CHUNK, MAX_REPLY_BYTES, METAWORLD_ACTION, Observation, Policy as _,
+    TaskConfig, Transport, TransportConfig,
 };
 use kinitro_proto::policy::v1::episode_event::Event;
 use raw::{CONTINUATION, DATA, GRPC_HEAD, HEADERS, PING, SETTINGS, UNKNOWN, frame};
@@ -42,8 +43,13 @@ fn observation() -> Observation {
     Observation { proprio: vec![("ee_pos", vec![0.0; 3])], rgb: vec![("corner", image()), ("corner2", image())] }
 }
 
+fn at(url: &str) -> Destination {
+    url.parse::<Endpoint>().unwrap().into()
+}
+
 async fn play(transport: &Transport, url: &str, steps: usize) -> Result<Vec<Action>, Fault> {
-    let mut policy = transport.open(url, METAWORLD_ACTION).await?;
+    let to = url.parse::<Endpoint>()?.into();
+    let mut policy = transport.open(to, METAWORLD_ACTION).await?;
     policy.reset(&task()).await?;
     let mut actions = Vec::new();
     for _ in 0..steps {
@@ -238,7 +244,7 @@ async fn a_flood_behind_a_good_reply_stays_where_it_is() {
         Event::Start(_) => good(event),
     })
     .await;
-    let mut policy = transport(ACTION_TIMEOUT).open(&server.url(), METAWORLD_ACTION).await.unwrap();
+    let mut policy = transport(ACTION_TIMEOUT).open(at(&server.url()), METAWORLD_ACTION).await.unwrap();
     policy.reset(&task()).await.unwrap();
     policy.act(&observation()).await.unwrap();
     tokio::time::sleep(Duration::from_millis(200)).await;

@@ -80,7 +80,7 @@ async fn a_connection_that_was_closed_at_rest_is_nobodys_fault() {
 async fn a_policy_that_hangs_up_before_the_episode_begins_is_connected_to_again() {
     let server = Server::start(good).await;
     let port = server.address.port();
-    let mut policy = transport(ACTION_TIMEOUT).open(&server.url(), METAWORLD_ACTION).await.unwrap();
+    let mut policy = transport(ACTION_TIMEOUT).open(at(&server.url()), METAWORLD_ACTION).await.unwrap();
     server.stop().await;
     let again = Server::start_at(port, good).await;
     // Until the end of the connection has been seen; what is sent before that is rightly a fault.
@@ -93,7 +93,7 @@ async fn a_policy_that_hangs_up_before_the_episode_begins_is_connected_to_again(
 #[tokio::test]
 async fn a_policy_that_hangs_up_and_is_gone_when_the_episode_begins_is_at_fault() {
     let server = Server::start(good).await;
-    let mut policy = transport(ACTION_TIMEOUT).open(&server.url(), METAWORLD_ACTION).await.unwrap();
+    let mut policy = transport(ACTION_TIMEOUT).open(at(&server.url()), METAWORLD_ACTION).await.unwrap();
     server.stop().await;
     tokio::time::sleep(Duration::from_millis(200)).await;
     assert_eq!(policy.reset(&task()).await.unwrap_err().cause(), Cause::ConnectionClosed);
@@ -155,7 +155,7 @@ async fn the_time_for_ready_begins_on_a_connection_that_stands() {
 async fn a_connection_that_waited_for_its_episode_is_proved_again() {
     let server = Server::start(good).await;
     let port = server.address.port();
-    let mut policy = transport(ACTION_TIMEOUT).open(&server.url(), METAWORLD_ACTION).await.unwrap();
+    let mut policy = transport(ACTION_TIMEOUT).open(at(&server.url()), METAWORLD_ACTION).await.unwrap();
     server.stop().await;
     let again = Server::start_at(port, good).await;
     tokio::time::sleep(Duration::from_secs(4)).await;
@@ -168,7 +168,7 @@ async fn a_connection_that_waited_for_its_episode_is_proved_again() {
 #[tokio::test]
 async fn a_policy_that_went_away_while_its_episode_waited_is_at_fault_however_often_it_is_looked_for() {
     let server = Server::start(good).await;
-    let mut policy = transport(ACTION_TIMEOUT).open(&server.url(), METAWORLD_ACTION).await.unwrap();
+    let mut policy = transport(ACTION_TIMEOUT).open(at(&server.url()), METAWORLD_ACTION).await.unwrap();
     server.stop().await;
     tokio::time::sleep(Duration::from_secs(4)).await;
     for _ in 0..3 {

@@ -115,7 +115,7 @@ mod tests {
         let plan = Plan {
             env_id: "metaworld/push-v3".parse().unwrap(),
             seed: 1,
-            endpoint: String::new(),
+            endpoint: "http://policy.example".parse().unwrap(),
             address: None,
             entrant: None,
             max_timesteps: 1,

@@ -3,6 +3,7 @@
 //! Protobuf, because it is in every service already, and because a reader skips nothing silently: a frame that is none is an error.
 //! Both sides are the same build, so the messages are written here and have no `.proto`.
 
+use kinitro_commitment::Endpoint;
 use kinitro_domain::Cause;
 use prost::Message;
 use tokio_util::codec::LengthDelimitedCodec;
@@ -162,7 +163,7 @@ impl Play {
             number: 0,
             env_id: plan.env_id.to_string(),
             seed: plan.seed,
-            endpoint: plan.endpoint.clone(),
+            endpoint: plan.endpoint.to_string(),
             max_timesteps: plan.max_timesteps,
             images: plan.images,
             task_uuid: plan.task_uuid.clone(),
@@ -177,6 +178,7 @@ impl Play {
     pub(crate) fn plan(self) -> Result<Plan, String> {
         let Self { env_id, seed, endpoint, address, cycle, uid, max_timesteps, images, task_uuid, .. } = self;
         let env_id = env_id.parse().map_err(|error| format!("{error}"))?;
+        let endpoint = endpoint.parse::<Endpoint>().map_err(|error| error.to_string())?;
         let address =
             address.map(|address| address.parse()).transpose().map_err(|error| format!("address: {error}"))?;
         let entrant = cycle.zip(uid).map(|(cycle, uid)| Entrant { cycle, uid });

@@ -9,7 +9,6 @@ mod heartbeat;
 mod result;
 
 use std::{
-    net::SocketAddr,
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering},
@@ -18,7 +17,9 @@ use std::{
 };
 
 use kinitro_chassis::continue_trace;
+use kinitro_commitment::Endpoint;
 use kinitro_domain::{Cause, EnvId, ExecutorId, Verdict};
+use kinitro_policy::Fault;
 use kinitro_proto::scheduling::v1::{Lease, LeaseTasksRequest, LeaseTasksResponse, Task, TaskResult};
 use tokio::{
     sync::{Notify, mpsc, watch},
@@ -221,25 +222,29 @@ impl Leasing {
         stop: CancellationToken,
     ) {
         let _left_to_expire = LeftToExpire { leases: &self.leases, lease: &lease };
-        let report = match env_id {
-            Some(env_id) => match self.play(&family, env_id, &task, &lease, &mut place, &stop).await {
-                Outcome::Played(report) => report,
-                Outcome::Stopped => return,
-                Outcome::NoPlace(why) => {
-                    tracing::debug!(why, "a task did not begin");
-                    // Freed first: what is leased in its place may begin.
-                    drop(place);
-                    self.hand_back(vec![lease.clone()]).await;
-                    return;
+        let endpoint = task.miner_endpoint.parse::<Endpoint>();
+        let report = match (env_id, &endpoint) {
+            (Some(env_id), Err(error)) => refused(&env_id, &error.clone().into()),
+            (Some(env_id), Ok(endpoint)) => {
+                match self.play(&family, self.plan(env_id, endpoint, &task), &lease, &mut place, &stop).await {
+                    Outcome::Played(report) => report,
+                    Outcome::Stopped => return,
+                    Outcome::NoPlace(why) => {
+                        tracing::debug!(why, "a task did not begin");
+                        // Freed first: what is leased in its place may begin.
+                        drop(place);
+                        self.hand_back(vec![lease.clone()]).await;
+                        return;
+                    }
                 }
-            },
-            None => {
+            }
+            (None, _) => {
                 let evidence = format!("this executor was given `{}`, which it does not play", task.env_id);
                 Report::fault(Cause::Executor, evidence)
             }
         };
-        let beacon_reached = match report.cause {
-            Cause::PolicyUnreachable => self.network.unreached(&task.miner_endpoint).await,
+        let beacon_reached = match (report.cause, &endpoint) {
+            (Cause::PolicyUnreachable, Ok(endpoint)) => self.network.unreached(endpoint).await,
             _ => None,
         };
         tracing::info!(
@@ -263,29 +268,25 @@ impl Leasing {
     async fn play(
         &self,
         family: &Family,
-        env_id: EnvId,
-        task: &Task,
+        mut plan: Plan,
         lease: &Lease,
         place: &mut Place,
         stop: &CancellationToken,
     ) -> Outcome {
         let found = tokio::select! {
-            found = self.servers.find(&task.miner_endpoint) => found,
+            found = self.servers.find(&plan.endpoint) => found,
             () = stop.cancelled() => return Outcome::Stopped,
             () = self.engine.abort.cancelled() => return Outcome::Stopped,
         };
         let Found { server, address } = match found {
             Ok(found) => found,
-            Err(fault) => {
-                let report = Report::fault(fault.cause(), fault.evidence().to_owned());
-                telemetry::episode(&env_id, &report);
-                return Outcome::Played(report);
-            }
+            Err(fault) => return Outcome::Played(refused(&plan.env_id, &fault)),
         };
         if !place.seat.at(server) {
             return Outcome::NoPlace("its policy server has as many episodes as it may");
         }
-        let Some(playing) = family.begin(&self.plan(env_id, task, address)) else {
+        plan.address = Some(address);
+        let Some(playing) = family.begin(&plan) else {
             return Outcome::NoPlace("the simulation process is gone");
         };
         let mut visit = self.network.visit();
@@ -296,7 +297,7 @@ impl Leasing {
         match playing.ended(reached, stop, &self.engine.abort).await {
             Ended::Played(report) => {
                 if report.cause == Cause::PolicyUnreachable {
-                    self.servers.doubt(&task.miner_endpoint);
+                    self.servers.doubt(&plan.endpoint);
                 }
                 Outcome::Played(report)
             }
@@ -304,12 +305,13 @@ impl Leasing {
         }
     }
 
-    fn plan(&self, env_id: EnvId, task: &Task, address: SocketAddr) -> Plan {
+    /// What a task asks for; where its endpoint leads is still to be found out.
+    fn plan(&self, env_id: EnvId, endpoint: &Endpoint, task: &Task) -> Plan {
         Plan {
             env_id,
             seed: u64::from(task.seed),
-            endpoint: task.miner_endpoint.clone(),
-            address: Some(address),
+            endpoint: endpoint.clone(),
+            address: None,
             entrant: Some(Entrant { cycle: task.cycle_id, uid: task.miner_uid }),
             max_timesteps: self.max_timesteps,
             images: self.images,
@@ -321,6 +323,13 @@ impl Leasing {
     pub(crate) fn unknown_lease_seconds() -> AtomicU32 {
         AtomicU32::new(UNKNOWN_LEASE_SECONDS)
     }
+}
+
+/// The report of an episode that did not begin because of its endpoint.
+fn refused(env_id: &EnvId, fault: &Fault) -> Report {
+    let report = Report::fault(fault.cause(), fault.evidence().to_owned());
+    telemetry::episode(env_id, &report);
+    report
 }
 
 /// Without it, the lease of an episode that panics would be kept alive for ever, and its cycle would wait for nobody.

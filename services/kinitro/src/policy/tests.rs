@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use clap::ValueEnum as _;
+use kinitro_commitment::Endpoint;
 use kinitro_policy::{
     Action, Fault, METAWORLD_ACTION, Observation, Policy as _, TaskConfig, Transport, TransportConfig,
 };
@@ -27,7 +28,8 @@ fn transport() -> Transport {
 
 /// The actions of an episode whose hand stays where it is, and how often the policy looked.
 async fn play(transport: &Transport, endpoint: &str, steps: usize) -> Result<(Vec<Action>, usize), Fault> {
-    let mut policy = transport.open(endpoint, METAWORLD_ACTION).await?;
+    let to = endpoint.parse::<Endpoint>()?.into();
+    let mut policy = transport.open(to, METAWORLD_ACTION).await?;
     let task = TaskConfig {
         env_id: "metaworld/push-v3".to_owned(),
         env_name: "metaworld".to_owned(),

@@ -115,7 +115,7 @@ async fn read_hosts(connection: &mut PgConnection, cycle_id: i64) -> Result<BTre
     let rows = sqlx::query!("SELECT uid, endpoint FROM scheduling.cycle_miners WHERE cycle_id = $1", cycle_id)
         .fetch_all(connection)
         .await?;
-    Ok(rows.into_iter().map(|row| (unsigned32(i64::from(row.uid)), host(&row.endpoint).to_owned())).collect())
+    Ok(rows.into_iter().map(|row| (unsigned32(i64::from(row.uid)), host(&row.endpoint))).collect())
 }
 
 /// The lost attempts of a cycle, and the task of each.

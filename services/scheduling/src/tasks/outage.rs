@@ -10,6 +10,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
+use kinitro_commitment::Endpoint;
 use kinitro_domain::ExecutorId;
 
 use super::{TaskError, Tasks, report::Report};
@@ -75,7 +76,7 @@ impl Tasks {
         )
         .fetch_all(&self.pool)
         .await?;
-        let hosts: BTreeSet<&str> = endpoints.iter().map(|endpoint| host(endpoint)).collect();
+        let hosts: BTreeSet<String> = endpoints.iter().map(|endpoint| host(endpoint)).collect();
         let down = hosts.len() >= FEWEST;
         if down {
             tracing::error!(
@@ -87,15 +88,9 @@ impl Tasks {
     }
 }
 
-/// The host of an endpoint; where there is none, all of it.
-pub(crate) fn host(endpoint: &str) -> &str {
-    let rest = endpoint.split_once("://").map_or(endpoint, |(_, rest)| rest);
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    let address = authority.rsplit_once('@').map_or(authority, |(_, address)| address);
-    match address.strip_prefix('[').and_then(|address| address.split_once(']')) {
-        Some((address, _)) => address,
-        None => address.split(':').next().unwrap_or_default(),
-    }
+/// The host of a stored endpoint, in its one spelling. Of a text that is no endpoint, which no ingestion stores, all of it.
+pub(crate) fn host(endpoint: &str) -> String {
+    endpoint.parse::<Endpoint>().map_or_else(|_| endpoint.to_owned(), |endpoint| endpoint.host().to_string())
 }
 
 #[cfg(test)]
@@ -104,9 +99,10 @@ mod tests {
 
     #[test]
     fn ports_and_paths_make_no_other_host() {
-        for endpoint in ["http://one.example", "grpcs://one.example:443/v1", "https://user@one.example:8443?x=1"] {
+        for endpoint in ["http://one.example", "grpcs://one.example:443", "https://One.Example.:8443/v1"] {
             assert_eq!(host(endpoint), "one.example");
         }
         assert_eq!(host("http://[2001:db8::1]:80/"), "2001:db8::1");
+        assert_eq!(host("no endpoint"), "no endpoint");
     }
 }
