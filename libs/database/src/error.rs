@@ -61,6 +61,9 @@ pub enum DatabaseError {
         /// What happened.
         source: sqlx::migrate::MigrateError,
     },
+    /// The tables are those of another release.
+    #[error("{0}")]
+    Schema(crate::SchemaState),
     /// The role of a service exists and may do anything.
     #[error("the role {role} is a superuser, and a service must not be one: ALTER ROLE {role} NOSUPERUSER")]
     Superuser {

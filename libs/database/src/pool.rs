@@ -11,7 +11,7 @@ use std::{
 use sqlx::{PgPool, postgres::PgPoolOptions};
 
 use crate::{
-    Address, DatabaseError,
+    Address, DatabaseError, SchemaState,
     address::shown,
     pooler,
     session::{close, limit, open},
@@ -29,8 +29,9 @@ pub struct PoolSettings {
     pub max_connections: u32,
     /// How long a call waits for one.
     pub acquire_limit: Duration,
-    /// Settings of every session, `SET` when it begins.
-    pub session: Vec<(&'static str, String)>,
+    /// After how many seconds Postgres ends a transaction in which this process does nothing: one that is stopped, or whose machine is
+    /// suspended, must not keep rows locked.
+    pub standstill_seconds: u32,
 }
 
 /// Postgres as a service uses it. Cheap to clone.
@@ -39,6 +40,7 @@ pub struct Database {
     pool: PgPool,
     address: Arc<str>,
     refusal: Arc<Mutex<Option<String>>>,
+    noted: Arc<Mutex<Option<SchemaState>>>,
 }
 
 impl Database {
@@ -56,7 +58,8 @@ impl Database {
             close(connection).await;
         }
         let refusal = Arc::new(Mutex::new(None));
-        let (checked, session, noted) = (options.clone(), Arc::new(settings.session), refusal.clone());
+        let (checked, session, noted) =
+            (options.clone(), Arc::new(session(settings.standstill_seconds)), refusal.clone());
         let pool = PgPoolOptions::new()
             .max_connections(settings.max_connections)
             .acquire_timeout(settings.acquire_limit)
@@ -78,7 +81,7 @@ impl Database {
                 })
             })
             .connect_lazy_with(options.clone());
-        Ok(Self { pool, address: shown(&options).into(), refusal })
+        Ok(Self { pool, address: shown(&options).into(), refusal, noted: Arc::default() })
     }
 
     /// The pool.
@@ -91,6 +94,14 @@ impl Database {
         &self.address
     }
 
+    /// Logs that the tables are ahead, once.
+    pub(crate) fn note_once(&self, state: &SchemaState) {
+        let before = self.noted.lock().unwrap_or_else(PoisonError::into_inner).replace(state.clone());
+        if before.as_ref() != Some(state) && matches!(state, SchemaState::Ahead { .. }) {
+            tracing::warn!("{state}");
+        }
+    }
+
     /// An error of the pool in words, with the address, and with the reason why no session could begin, which the pool itself does not
     /// tell.
     pub fn explain(&self, error: &sqlx::Error) -> String {
@@ -100,6 +111,16 @@ impl Database {
             _ => format!("postgres at {}: {error}", self.address),
         }
     }
+}
+
+/// Of every session, `SET` when it begins: so that the locks of a process that stands still, or whose machine is gone, come free.
+fn session(standstill_seconds: u32) -> Vec<(&'static str, String)> {
+    vec![
+        ("idle_in_transaction_session_timeout", format!("{standstill_seconds}s")),
+        ("tcp_keepalives_idle", "30".to_owned()),
+        ("tcp_keepalives_interval", "10".to_owned()),
+        ("tcp_keepalives_count", "3".to_owned()),
+    ]
 }
 
 fn configuration(error: DatabaseError) -> sqlx::Error {

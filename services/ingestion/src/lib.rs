@@ -28,4 +28,4 @@ mod store;
 
 pub use config::Config;
 pub use error::Error;
-pub use start::{migrate, start};
+pub use start::{SCHEMA, migrate, start};

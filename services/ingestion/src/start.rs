@@ -6,7 +6,7 @@ use futures::FutureExt as _;
 use kinitro_chain::ChainClient;
 use kinitro_chassis::{GrpcServer, Supervisor};
 use kinitro_crypto::PrivateKey;
-use kinitro_database::{Address, Database, PoolSettings};
+use kinitro_database::{Address, Database, PoolSettings, Schema};
 use kinitro_proto::ingestion::v1::ingestion_service_server::IngestionServiceServer;
 use tokio::{net::TcpListener, sync::watch};
 use zeroize::Zeroize as _;
@@ -18,17 +18,12 @@ use crate::{
     service::Service,
 };
 
-/// So that a replica that stands still, or whose machine is gone, keeps nothing locked.
-const SESSION: [(&str, &str); 4] = [
-    ("idle_in_transaction_session_timeout", "30s"),
-    ("tcp_keepalives_idle", "30"),
-    ("tcp_keepalives_interval", "10"),
-    ("tcp_keepalives_count", "3"),
-];
+/// The tables of the service.
+pub static SCHEMA: Schema = Schema::new("ingestion", sqlx::migrate!("../../migrations/ingestion"));
 
 /// Brings the schema `ingestion` up to date. Safe to call from several processes at once.
 pub async fn migrate(database: impl Into<Address>) -> Result<(), Error> {
-    Ok(kinitro_database::migrate(database, "ingestion", sqlx::migrate!("../../migrations/ingestion")).await?)
+    Ok(SCHEMA.migrate(database).await?)
 }
 
 /// Sets the service up and lets it run on the supervisor. Neither the chain nor the database need be there yet.
@@ -38,7 +33,7 @@ pub async fn start(mut config: Config, listener: TcpListener, supervisor: &Super
         application: "kinitro-ingestion",
         max_connections: 4,
         acquire_limit: Duration::from_secs(5),
-        session: SESSION.map(|(name, value)| (name, value.to_owned())).to_vec(),
+        standstill_seconds: 30,
     };
     let database = Database::open(config.database(), settings).await?;
     let chain = ChainClient::new(&config.network)?;
@@ -59,7 +54,10 @@ pub async fn start(mut config: Config, listener: TcpListener, supervisor: &Super
     let service = Service { view: view.clone(), draining: supervisor.draining() };
     GrpcServer::new("ingestion")
         .add_service(IngestionServiceServer::new(service))
-        .probe("postgres", database.address().to_owned(), move || ping(database.clone()).boxed())
+        .probe("postgres", database.address().to_owned(), move || {
+            let database = database.clone();
+            async move { SCHEMA.probe(&database).await }.boxed()
+        })
         .probe("chain", "the chain", move || {
             let fresh = chain_fresh(&view.borrow(), Duration::from_secs(config.chain_stale_seconds));
             async move { fresh }.boxed()
@@ -84,10 +82,6 @@ fn private_keys(config: &Config) -> Result<Vec<PrivateKey>, Error> {
         ));
     }
     Ok(current.into_iter().chain(previous).collect())
-}
-
-async fn ping(database: Database) -> Result<(), String> {
-    sqlx::query("SELECT 1").execute(database.pool()).await.map(drop).map_err(|error| database.explain(&error))
 }
 
 fn chain_fresh(view: &View, limit: Duration) -> Result<(), String> {

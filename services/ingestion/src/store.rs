@@ -1,6 +1,7 @@
 //! The miners in Postgres, keyed by the chain's genesis hash and the subnet.
 
 use kinitro_chain::{BlockHash, BlockRef};
+use kinitro_database::{stored, unsigned};
 use kinitro_domain::{BlockNumber, Hotkey, MinerUid};
 use sqlx::{PgPool, postgres::PgConnection};
 
@@ -221,11 +222,11 @@ async fn load(pool: &PgPool, genesis: &str, netuid: i32) -> Result<Option<Snapsh
 }
 
 /// A stored block number; the tables hold no negative ones.
-fn block(stored: i64) -> BlockNumber {
-    BlockNumber(u64::try_from(stored).unwrap_or_default())
+fn block(number: i64) -> BlockNumber {
+    BlockNumber(unsigned(number))
 }
 
 /// A block number as Postgres stores it; the chain counts in 32 bits.
 fn number(block: BlockNumber) -> i64 {
-    i64::try_from(block.0).unwrap_or(i64::MAX)
+    stored(block.0)
 }

@@ -1,7 +1,7 @@
 //! `kinitro db create|init|status|reset`: the operator's commands for the database.
 
 use anyhow::{Context as _, Result, bail};
-use kinitro_database::{Address, DatabaseError, connect, give_roles};
+use kinitro_database::{Address, DatabaseError, Schema, SchemaState, connect, give_roles};
 use serde::Serialize;
 use serde_json::Value;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
@@ -27,22 +27,21 @@ pub async fn run(action: DbAction, settings: &Settings) -> Result<()> {
     }
 }
 
+/// The tables of every service that has some.
+static SCHEMAS: [&Schema; 3] = [&kinitro_ingestion::SCHEMA, &kinitro_scheduling::SCHEMA, &kinitro_scoring::SCHEMA];
+
 /// Brings the schemas of all services up to date; safe while others do the same.
 pub async fn migrate(database: &Address) -> Result<()> {
-    kinitro_ingestion::migrate(database.clone()).await?;
-    kinitro_scheduling::migrate(database.clone()).await?;
-    kinitro_scoring::migrate(database.clone()).await?;
+    for schema in SCHEMAS {
+        schema.migrate(database.clone()).await?;
+    }
     Ok(())
 }
 
 /// The tables, and what the roles of the services may do with them.
 async fn init(database: &Address, config: &DbConfig) -> Result<()> {
     migrate(database).await?;
-    let roles = [
-        ("ingestion", config.ingestion_password.as_deref()),
-        ("scheduling", config.scheduling_password.as_deref()),
-        ("scoring", config.scoring_password.as_deref()),
-    ];
+    let roles = SCHEMAS.map(|schema| (schema.name(), config.password_of(schema.name())));
     Ok(give_roles(database.clone(), &roles).await?)
 }
 
@@ -91,7 +90,9 @@ async fn reset(database: &Address, config: &DbConfig, force: bool) -> Result<()>
         bail!("this deletes every cycle, score and weight vector for ever; add --force to do it");
     }
     let mut connection = connect(database.clone()).await?;
-    sqlx::raw_sql("DROP SCHEMA IF EXISTS ingestion, scheduling, scoring CASCADE").execute(&mut connection).await?;
+    // Their names are ours.
+    let statement = format!("DROP SCHEMA IF EXISTS {} CASCADE", SCHEMAS.map(Schema::name).join(", "));
+    sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut connection).await?;
     connection.close().await?;
     init(database, config).await?;
     eprintln!("everything was deleted and the tables made anew");
@@ -128,13 +129,13 @@ struct WeightsLine {
 
 async fn status(database: &Address, json: bool) -> Result<()> {
     let mut connection = connect(database.clone()).await?;
-    let there = sqlx::query_scalar!(
-        r#"SELECT to_regclass('scheduling.cycles') IS NOT NULL AND to_regclass('scoring.announced_cycles') IS NOT NULL AS "there!""#
-    )
-    .fetch_one(&mut connection)
-    .await?;
-    if !there {
-        bail!("the database has no tables of ours yet, or those of an earlier version; `kinitro db init` makes them");
+    for schema in SCHEMAS {
+        let state = schema.state(&mut connection).await?;
+        match state {
+            state if state.serves() => {}
+            SchemaState::Missing(_) => bail!("the database has no tables of ours yet; `kinitro db init` makes them"),
+            state => bail!("{state}"),
+        }
     }
     let status = DatabaseStatus {
         total_cycles: sqlx::query_scalar!(r#"SELECT count(*) AS "count!" FROM scheduling.cycles"#)

@@ -35,6 +35,19 @@ pub struct DbConfig {
     pub scoring_password: Option<String>,
 }
 
+impl DbConfig {
+    /// The password that the role of a schema is to have.
+    pub fn password_of(&self, schema: &str) -> Option<&str> {
+        let password = match schema {
+            "ingestion" => &self.ingestion_password,
+            "scheduling" => &self.scheduling_password,
+            "scoring" => &self.scoring_password,
+            _ => &None,
+        };
+        password.as_deref()
+    }
+}
+
 /// Where settings come from besides flags.
 #[derive(Debug, Clone, Default)]
 pub struct Settings {

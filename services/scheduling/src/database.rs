@@ -1,5 +1,6 @@
 //! Cycles as Postgres holds them. Times are microseconds since 1970.
 
+use kinitro_database::unsigned;
 use kinitro_domain::{CycleId, CycleState};
 use sqlx::PgExecutor;
 
@@ -101,14 +102,4 @@ pub async fn find_cycle<'e>(executor: impl PgExecutor<'e>, which: Which) -> Resu
     )
     .fetch_optional(executor)
     .await
-}
-
-/// A count or id of the database, which never stores negative ones.
-pub fn unsigned(value: i64) -> u64 {
-    u64::try_from(value).unwrap_or(0)
-}
-
-/// The same for fields of 32 bits.
-pub fn unsigned32(value: i64) -> u32 {
-    u32::try_from(value.max(0)).unwrap_or(u32::MAX)
 }

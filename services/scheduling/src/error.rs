@@ -1,6 +1,7 @@
 //! What can go wrong: while the service is set up, and while it answers.
 
 use kinitro_chassis::{ErrorCode, status, status_with};
+use kinitro_database::is_outage;
 use kinitro_domain::CycleId;
 use tonic::Status;
 
@@ -129,22 +130,5 @@ impl From<CycleError> for Status {
             }
         };
         status(code, error.reason(), error.to_string())
-    }
-}
-
-/// The database is away, starting, stopping or full, as opposed to refusing a statement.
-pub(crate) fn is_outage(error: &sqlx::Error) -> bool {
-    match error {
-        sqlx::Error::Io(_)
-        | sqlx::Error::Tls(_)
-        | sqlx::Error::Protocol(_)
-        | sqlx::Error::PoolTimedOut
-        | sqlx::Error::PoolClosed
-        | sqlx::Error::WorkerCrashed => true,
-        // Classes 08 connection, 53 resources, 57 operator intervention; 25006 read-only (a failover).
-        sqlx::Error::Database(error) => error
-            .code()
-            .is_some_and(|code| code == "25006" || ["08", "53", "57"].iter().any(|class| code.starts_with(class))),
-        _ => false,
     }
 }

@@ -22,4 +22,4 @@ mod views;
 
 pub use config::{Config, MAX_ENVIRONMENTS, MAX_EPISODES_PER_ENV};
 pub use error::Error;
-pub use server::{migrate, start};
+pub use server::{SCHEMA, migrate, start};

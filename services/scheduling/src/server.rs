@@ -7,7 +7,7 @@ use std::{
 };
 
 use kinitro_chassis::{GrpcServer, Supervisor, connect_lazy, connect_lazy_within};
-use kinitro_database::{Address, Database, PoolSettings};
+use kinitro_database::{Address, Database, PoolSettings, Schema};
 use kinitro_proto::scheduling::v1::scheduling_service_server::SchedulingServiceServer;
 use kinitro_queue::{EventBus, WorkQueue};
 use tokio::{net::TcpListener, sync::Notify, time::timeout};
@@ -32,9 +32,12 @@ pub(crate) const STANDSTILL: u32 = 90;
 const RECONCILE_EVERY: Duration = Duration::from_secs(2);
 const RECONCILE_RETRY_LIMIT: Duration = Duration::from_secs(8);
 
+/// The tables of the service.
+pub static SCHEMA: Schema = Schema::new("scheduling", sqlx::migrate!("../../migrations/scheduling"));
+
 /// Brings the schema `scheduling` up to date. Safe to call from several processes at once.
 pub async fn migrate(database: impl Into<Address>) -> Result<(), Error> {
-    Ok(kinitro_database::migrate(database, "scheduling", sqlx::migrate!("../../migrations/scheduling")).await?)
+    Ok(SCHEMA.migrate(database).await?)
 }
 
 /// Starts the service on a listener: its server and its loops run on the supervisor when this returns. Postgres, Redis, ingestion and
@@ -54,7 +57,7 @@ pub async fn start(config: Config, listener: TcpListener, supervisor: &Superviso
         application: "kinitro-scheduling",
         max_connections: MAX_CONNECTIONS,
         acquire_limit: ACQUIRE_LIMIT,
-        session: session(),
+        standstill_seconds: STANDSTILL,
     };
     let database = Database::open(config.database(), settings).await?;
     let pool = database.pool().clone();
@@ -90,36 +93,16 @@ pub async fn start(config: Config, listener: TcpListener, supervisor: &Superviso
     }
     GrpcServer::new("scheduling")
         .add_service(SchedulingServiceServer::new(Scheduling::new(cycles)))
-        .probe("postgres", database.address().to_owned(), move || Box::pin(check_postgres(database.clone())))
+        .probe("postgres", database.address().to_owned(), move || {
+            let database = database.clone();
+            Box::pin(async move { SCHEMA.probe(&database).await })
+        })
         .probe("redis", queue.address().to_owned(), move || {
             let queue = queue.clone();
             Box::pin(async move { queue.probe().await.map_err(|error| error.to_string()) })
         })
         .serve(listener, supervisor)?;
     Ok(())
-}
-
-async fn check_postgres(database: Database) -> Result<(), String> {
-    // What the last migrations added.
-    let migrated = sqlx::query_scalar!(
-        r#"SELECT count(*) = 2 AS "there!" FROM pg_attribute
-            WHERE attrelid = to_regclass('scheduling.cycles') AND attname = 'unpublished_reason'
-               OR attrelid = to_regclass('scheduling.evaluated_miners') AND attname = 'last_fault_messages'"#
-    )
-    .fetch_one(database.pool())
-    .await
-    .map_err(|error| database.explain(&error))?;
-    if migrated { Ok(()) } else { Err("the schema `scheduling` is not up to date: run `kinitro db init`".to_owned()) }
-}
-
-/// So that the locks of a replica that stands still or whose machine is gone come free.
-fn session() -> Vec<(&'static str, String)> {
-    vec![
-        ("idle_in_transaction_session_timeout", format!("{STANDSTILL}s")),
-        ("tcp_keepalives_idle", "30".to_owned()),
-        ("tcp_keepalives_interval", "10".to_owned()),
-        ("tcp_keepalives_count", "3".to_owned()),
-    ]
 }
 
 /// Puts pending tasks that Redis lost back into the queue, until the drain. Every replica may do it: enqueueing is idempotent.

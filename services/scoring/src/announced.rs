@@ -1,6 +1,7 @@
 //! Cycles that scheduling issued. Scoring scores no other, and the newest weights are those of the one that was announced last: the id
 //! that a caller writes into a request proves nothing.
 
+use kinitro_database::stored;
 use kinitro_domain::CycleSecret;
 use kinitro_proto::scoring::v1 as proto;
 use sha2::{Digest as _, Sha256};
@@ -8,7 +9,7 @@ use sqlx::PgPool;
 
 use crate::{
     input::{Input, Invalid},
-    store::{StoreError, key},
+    store::StoreError,
 };
 
 /// An announcement that was checked.
@@ -59,7 +60,7 @@ impl NotIssued {
 
 /// Notes an announcement; a second one that says the same changes nothing. False when the id belongs to another cycle.
 pub(crate) async fn announce(pool: &PgPool, announcement: &Announcement) -> Result<bool, StoreError> {
-    let (cycle_id, block) = (key(announcement.cycle_id), key(announcement.block_number));
+    let (cycle_id, block) = (stored(announcement.cycle_id), stored(announcement.block_number));
     let announced = sqlx::query!(
         "INSERT INTO scoring.announced_cycles (cycle_id, block_number, secret_sha256) VALUES ($1, $2, $3)
          ON CONFLICT (cycle_id) DO NOTHING",
@@ -84,7 +85,7 @@ pub(crate) async fn announce(pool: &PgPool, announcement: &Announcement) -> Resu
 pub(crate) async fn check(pool: &PgPool, input: &Input) -> Result<Result<(), NotIssued>, StoreError> {
     let (cycle_id, block) = (input.cycle.id, input.cycle.block_number);
     let Some(known) = find(pool, cycle_id).await? else { return Ok(Err(NotIssued::Unknown(cycle_id))) };
-    if known.block_number != key(block) {
+    if known.block_number != stored(block) {
         let announced = u64::try_from(known.block_number).unwrap_or_default();
         return Ok(Err(NotIssued::OtherBlock { cycle_id, announced, block }));
     }
@@ -102,7 +103,7 @@ async fn find(pool: &PgPool, cycle_id: u64) -> Result<Option<Known>, StoreError>
     let found = sqlx::query_as!(
         Known,
         "SELECT block_number, secret_sha256 FROM scoring.announced_cycles WHERE cycle_id = $1",
-        key(cycle_id)
+        stored(cycle_id)
     );
     Ok(found.fetch_optional(pool).await?)
 }

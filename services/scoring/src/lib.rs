@@ -28,7 +28,7 @@ use std::time::Duration;
 pub use config::Config;
 pub use error::Error;
 use kinitro_chassis::{GrpcServer, MAX_MESSAGE_BYTES, Supervisor};
-use kinitro_database::{Address, Database, PoolSettings};
+use kinitro_database::{Address, Database, PoolSettings, Schema};
 use kinitro_proto::scoring::v1::scoring_service_server::ScoringServiceServer;
 pub use no_success::NoSuccess;
 pub use replay::{Difference, Replay, replay};
@@ -39,17 +39,12 @@ use crate::{rpc::Scoring, store::Store};
 /// How long a call waits for a connection to Postgres before it answers that the database is unavailable.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 const MAX_CONNECTIONS: u32 = 8;
-/// So that a process which stands still, or whose machine is gone, does not keep a half-written cycle locked for the others.
-const SESSION: [(&str, &str); 4] = [
-    ("idle_in_transaction_session_timeout", "30s"),
-    ("tcp_keepalives_idle", "30"),
-    ("tcp_keepalives_interval", "10"),
-    ("tcp_keepalives_count", "3"),
-];
+/// The tables of the service.
+pub static SCHEMA: Schema = Schema::new("scoring", sqlx::migrate!("../../migrations/scoring"));
 
 /// Brings the schema `scoring` up to date. Safe to run at any time and by several processes at once.
 pub async fn migrate(database: impl Into<Address>) -> Result<(), Error> {
-    Ok(kinitro_database::migrate(database, "scoring", sqlx::migrate!("../../migrations/scoring")).await?)
+    Ok(SCHEMA.migrate(database).await?)
 }
 
 /// Serves the scoring service on `listener` until the supervisor drains. Comes up without Postgres; until it is there,
@@ -63,18 +58,17 @@ pub async fn start(config: Config, listener: TcpListener, supervisor: &Superviso
         application: "kinitro-scoring",
         max_connections: MAX_CONNECTIONS,
         acquire_limit: ACQUIRE_TIMEOUT,
-        session: SESSION.map(|(name, value)| (name, value.to_owned())).to_vec(),
+        standstill_seconds: 30,
     };
     let database = Database::open(config.database(), settings).await?;
     let store = Store::new(database.pool().clone());
-    let probed = store.clone();
     let service = ScoringServiceServer::new(Scoring::new(store, scheme, without_success))
         .max_decoding_message_size(MAX_MESSAGE_BYTES);
     GrpcServer::new("scoring")
         .add_service(service)
         .probe("postgres", database.address().to_owned(), move || {
-            let (store, database) = (probed.clone(), database.clone());
-            Box::pin(async move { store.probe(&database).await })
+            let database = database.clone();
+            Box::pin(async move { SCHEMA.probe(&database).await })
         })
         .serve(listener, supervisor)?;
     tracing::info!(scheme = name, no_success = without_success.name().as_str(), "scoring started");

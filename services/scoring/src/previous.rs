@@ -2,13 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use kinitro_database::{stored, unsigned, unsigned32};
 use kinitro_domain::Hotkey;
 use sqlx::{PgExecutor, PgPool};
 
-use crate::{
-    publish::Previous,
-    store::{StoreError, key, small, unsigned},
-};
+use crate::{publish::Previous, store::StoreError};
 
 /// Those before a cycle that was announced: of the newest cycle before it that has any.
 pub(crate) async fn before(pool: &PgPool, cycle_id: u64) -> Result<Option<Previous>, StoreError> {
@@ -17,7 +15,7 @@ pub(crate) async fn before(pool: &PgPool, cycle_id: u64) -> Result<Option<Previo
          WHERE weights_kept IS NULL
            AND number < (SELECT number FROM scoring.announced_cycles WHERE cycle_id = $1)
          ORDER BY number DESC LIMIT 1",
-        key(cycle_id)
+        stored(cycle_id)
     );
     match previous.fetch_optional(pool).await? {
         Some(previous) => Ok(Some(of(pool, previous).await?)),
@@ -39,7 +37,7 @@ pub(crate) async fn of(executor: impl PgExecutor<'_>, cycle_id: i64) -> Result<P
     for row in rows {
         // What is no hotkey was never evaluated, and the first of two places is the older one.
         if let Ok(hotkey) = Hotkey::try_from(row.hotkey) {
-            miners.entry(hotkey).or_insert((row.weight, row.not_evaluated.map_or(0, small)));
+            miners.entry(hotkey).or_insert((row.weight, row.not_evaluated.map_or(0, unsigned32)));
         }
     }
     Ok(Previous { cycle_id: unsigned(cycle_id), miners })

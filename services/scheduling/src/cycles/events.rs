@@ -1,8 +1,9 @@
+use kinitro_database::{unsigned, unsigned32};
 use kinitro_domain::{BlockNumber, EnvId};
 use kinitro_queue::{Event, EventKind};
 
 use super::Cycles;
-use crate::database::{CycleRow, unsigned, unsigned32};
+use crate::database::CycleRow;
 
 impl Cycles {
     pub(super) async fn publish_started(&self, cycle: &CycleRow, env_ids: &[EnvId]) {

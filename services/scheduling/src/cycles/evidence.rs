@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use kinitro_database::{unsigned, unsigned32};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -10,11 +11,7 @@ use super::{
     lost::{Lost, held_against_miners},
     tally::{self, Played, Tallied},
 };
-use crate::{
-    database::{CycleRow, unsigned, unsigned32},
-    error::CycleError,
-    tasks::host,
-};
+use crate::{database::CycleRow, error::CycleError, tasks::host};
 
 impl Cycles {
     /// What counts for every miner in every environment, and the lost attempts that are held against their miners, by task.

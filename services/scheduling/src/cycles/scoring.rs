@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
+use kinitro_database::{timestamp, unsigned, unsigned32};
 use kinitro_domain::{CycleSecret, CycleState, MinerUid};
 use kinitro_proto::scoring::v1::{
     AnnounceCycleRequest, Cycle, Evidence, GetScoresRequest, MinerIdentity, ScoreCycleRequest, Scores, Tally,
@@ -11,12 +12,7 @@ use sqlx::PgConnection;
 use tonic::{Code, Request, Status, service::interceptor::InterceptedService, transport::Channel};
 
 use super::{Cycles, tally::Tallied};
-use crate::{
-    database::{CycleRow, unsigned, unsigned32},
-    error::CycleError,
-    server::SCORING_LIMIT,
-    views::timestamp,
-};
+use crate::{database::CycleRow, error::CycleError, server::SCORING_LIMIT};
 
 /// The answer repeats the tallies as details: the largest cycle stays below this.
 const MAX_ANSWER_BYTES: usize = 64 << 20;

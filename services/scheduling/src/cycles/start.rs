@@ -4,13 +4,14 @@
 //! index `one_open_cycle` refuses a second open cycle whatever happens. A crash between the commit and the enqueueing is healed
 //! by the reconciler, which enqueues what is pending in Postgres and absent from Redis.
 
+use kinitro_database::unsigned;
 use kinitro_domain::{CycleId, CycleSecret, EnvId, TaskId};
 use sqlx::{Postgres, Transaction};
 
 use super::Cycles;
 use crate::{
     config::{Config, MAX_EPISODES_PER_ENV, at_most},
-    database::{CycleRow, Which, find_cycle, unsigned},
+    database::{CycleRow, Which, find_cycle},
     error::CycleError,
     miners::{Evaluable, evaluable},
     tasks::{NewTask, Tasks, fair_order},

@@ -4,7 +4,7 @@ use kinitro_chassis::{ErrorCode, status, status_with};
 use kinitro_queue::QueueError;
 use tonic::Status;
 
-use crate::error::is_outage;
+use kinitro_database::is_outage;
 
 /// Why a call about tasks fails. What is wrong with a single result is no error: it is listed in the answer.
 #[derive(Debug, thiserror::Error)]

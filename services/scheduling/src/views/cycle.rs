@@ -1,10 +1,11 @@
+use kinitro_database::{timestamp, unsigned, unsigned32};
 use kinitro_domain::CycleId;
 use kinitro_proto::scheduling::v1::Cycle;
 
-use super::{completed_us, timestamp};
+use super::completed_us;
 use crate::{
     cycles::{Cycles, secret},
-    database::{CycleRow, Which, find_cycle, unsigned, unsigned32},
+    database::{CycleRow, Which, find_cycle},
     error::CycleError,
 };
 

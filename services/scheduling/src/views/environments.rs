@@ -3,7 +3,9 @@ use std::collections::HashMap;
 use kinitro_domain::catalogued;
 use kinitro_proto::scheduling::v1::{Environment, ListEnvironmentsResponse};
 
-use crate::{cycles::Cycles, database::unsigned, error::CycleError};
+use kinitro_database::unsigned;
+
+use crate::{cycles::Cycles, error::CycleError};
 
 impl Cycles {
     /// The environments that cycles play, with what all scored cycles counted in them.

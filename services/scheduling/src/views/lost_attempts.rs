@@ -1,10 +1,10 @@
+use kinitro_database::{timestamp, unsigned32};
 use kinitro_domain::{CycleId, CycleSecret, EnvId};
 use kinitro_proto::scheduling::v1::{ListLostAttemptsResponse, LostAttempt, RedrawnEpisode};
 
-use super::timestamp;
 use crate::{
     cycles::Cycles,
-    database::{Which, find_cycle, unsigned32},
+    database::{Which, find_cycle},
     error::CycleError,
 };
 

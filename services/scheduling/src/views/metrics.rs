@@ -1,8 +1,9 @@
+use kinitro_database::unsigned;
 use kinitro_proto::scheduling::v1::EvaluationMetrics;
 
 use crate::{
     cycles::Cycles,
-    database::{Which, find_cycle, unsigned},
+    database::{Which, find_cycle},
     error::CycleError,
 };
 

@@ -1,17 +1,13 @@
 use std::collections::{BTreeMap, HashMap};
 
+use kinitro_database::{timestamp, unsigned, unsigned32};
 use kinitro_domain::same_revision;
 use kinitro_proto::{
     ingestion::v1 as ingestion,
     scheduling::v1::{ListMinersResponse, Miner},
 };
 
-use super::timestamp;
-use crate::{
-    cycles::Cycles,
-    database::{unsigned, unsigned32},
-    error::CycleError,
-};
+use crate::{cycles::Cycles, error::CycleError};
 
 /// What the last cycle of a hotkey says about it.
 struct Evaluated {

@@ -8,16 +8,10 @@ mod miners;
 mod status;
 mod timings;
 
+use kinitro_database::{timestamp, unsigned, unsigned32};
 use kinitro_proto::scheduling::v1::CycleSummary;
-use prost_types::Timestamp;
 
-use crate::database::{CycleRow, unsigned, unsigned32};
-
-/// A stored time on the wire.
-pub fn timestamp(micros: i64) -> Timestamp {
-    let nanos = i32::try_from(micros.rem_euclid(1_000_000) * 1000).unwrap_or(0);
-    Timestamp { seconds: micros.div_euclid(1_000_000), nanos }
-}
+use crate::database::CycleRow;
 
 /// When the cycle's evaluation ended: it is shown once nothing about the cycle changes any more. How long scoring took after
 /// it is no part of a cycle's duration, and scoring publishes the same moment.
@@ -37,16 +31,5 @@ fn summary(cycle: &CycleRow) -> CycleSummary {
         n_environments: unsigned32(cycle.env_ids.len() as i64),
         duration_seconds: Some(cycle.seconds_until(cycle.closed_us)),
         unpublished_reason: cycle.unpublished_reason.clone(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_before_and_after_1970_keep_their_microseconds() {
-        assert_eq!(timestamp(1_500_000), Timestamp { seconds: 1, nanos: 500_000_000 });
-        assert_eq!(timestamp(-1), Timestamp { seconds: -1, nanos: 999_999_000 });
     }
 }

@@ -1,9 +1,10 @@
+use kinitro_database::{unsigned, unsigned32};
 use kinitro_proto::scheduling::v1::Status;
 
 use super::summary;
 use crate::{
     cycles::Cycles,
-    database::{CycleRow, Which, find_cycle, unsigned, unsigned32},
+    database::{CycleRow, Which, find_cycle},
     error::CycleError,
     miners::MinerCounts,
 };

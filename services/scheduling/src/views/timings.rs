@@ -1,9 +1,10 @@
+use kinitro_database::unsigned32;
 use kinitro_domain::CycleId;
 use kinitro_proto::scheduling::v1::{ListTimingsResponse, Timing};
 
 use crate::{
     cycles::Cycles,
-    database::{Which, find_cycle, unsigned32},
+    database::{Which, find_cycle},
     error::CycleError,
 };
 

@@ -4,7 +4,7 @@
 
 mod write;
 
-use kinitro_database::Database;
+use kinitro_database::{is_outage, stored, timestamp, unsigned, unsigned32};
 use kinitro_pareto::wilson;
 use kinitro_proto::scoring::v1 as proto;
 use prost::Message as _;
@@ -37,22 +37,7 @@ pub(crate) enum StoreError {
 
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
-        let unavailable = match &error {
-            sqlx::Error::Io(_)
-            | sqlx::Error::Tls(_)
-            | sqlx::Error::Protocol(_)
-            | sqlx::Error::PoolTimedOut
-            | sqlx::Error::PoolClosed
-            | sqlx::Error::WorkerCrashed => true,
-            // Connection trouble, authorization, no such database, too few resources, operator intervention (shutdown,
-            // start-up), a read-only standby, and a schema that was not created yet.
-            sqlx::Error::Database(refusal) => refusal.code().is_some_and(|code| {
-                ["08", "28", "3D", "53", "57P"].iter().any(|class| code.starts_with(class))
-                    || ["25006", "3F000", "42P01"].contains(&code.as_ref())
-            }),
-            _ => false,
-        };
-        if unavailable { Self::Unavailable(error) } else { Self::Failed(error) }
+        if is_outage(&error) { Self::Unavailable(error) } else { Self::Failed(error) }
     }
 }
 
@@ -67,21 +52,11 @@ impl Store {
         Self { pool }
     }
 
-    /// Whether the tables can be read.
-    pub async fn probe(&self, database: &Database) -> Result<(), String> {
-        let found = sqlx::query_scalar!(r#"SELECT to_regclass('scoring.announced_cycles') IS NOT NULL AS "found!""#);
-        match found.fetch_one(&self.pool).await {
-            Ok(true) => Ok(()),
-            Ok(false) => Err("the schema `scoring` is missing or not up to date: run `kinitro db init`".to_owned()),
-            Err(error) => Err(database.explain(&error)),
-        }
-    }
-
     /// The fingerprint of the input with which a cycle was scored.
     pub async fn fingerprint(&self, cycle_id: u64) -> Result<Option<Vec<u8>>, StoreError> {
-        let stored =
-            sqlx::query_scalar!("SELECT request_sha256 FROM scoring.cycles WHERE cycle_id = $1", key(cycle_id));
-        Ok(stored.fetch_optional(&self.pool).await?)
+        let found =
+            sqlx::query_scalar!("SELECT request_sha256 FROM scoring.cycles WHERE cycle_id = $1", stored(cycle_id));
+        Ok(found.fetch_optional(&self.pool).await?)
     }
 
     /// Notes an announcement; false when its id belongs to another cycle.
@@ -123,24 +98,25 @@ impl Store {
         };
         let rows = sqlx::query!(
             "SELECT uid, weight, scaled, not_evaluated FROM scoring.weights WHERE cycle_id = $1 ORDER BY uid",
-            key(cycle_id)
+            stored(cycle_id)
         )
         .fetch_all(&self.pool)
         .await?;
-        let scored = sqlx::query!("SELECT uid, hotkey FROM scoring.scores WHERE cycle_id = $1", key(cycle_id));
-        let hotkeys = scored.fetch_all(&self.pool).await?.into_iter().map(|row| (small(row.uid), row.hotkey)).collect();
+        let scored = sqlx::query!("SELECT uid, hotkey FROM scoring.scores WHERE cycle_id = $1", stored(cycle_id));
+        let hotkeys =
+            scored.fetch_all(&self.pool).await?.into_iter().map(|row| (unsigned32(row.uid), row.hotkey)).collect();
         let kept = || rows.iter().filter(|row| row.scaled > 0);
         let described = cycle.described;
         Ok(Some(proto::Weights {
             block: described.block_number,
             block_number: described.block_number,
-            weights: rows.iter().map(|row| (small(row.uid), row.weight)).collect(),
+            weights: rows.iter().map(|row| (unsigned32(row.uid), row.weight)).collect(),
             created_at: Some(cycle.created_at),
             timestamp: Some(cycle.created_at),
             cycle_id,
             weights_u16: Some(proto::WeightsU16 {
-                uids: kept().map(|row| small(row.uid)).collect(),
-                values: kept().map(|row| small(row.scaled)).collect(),
+                uids: kept().map(|row| unsigned32(row.uid)).collect(),
+                values: kept().map(|row| unsigned32(row.scaled)).collect(),
             }),
             metadata: Some(proto::WeightsMetadata {
                 n_miners_evaluated: cycle.miners,
@@ -158,7 +134,10 @@ impl Store {
                 f64::from(cycle.played) / f64::from(cycle.planned)
             }),
             min_played_share: cycle.min_played_share,
-            not_evaluated: rows.iter().filter_map(|row| Some((small(row.uid), small(row.not_evaluated?)))).collect(),
+            not_evaluated: rows
+                .iter()
+                .filter_map(|row| Some((unsigned32(row.uid), unsigned32(row.not_evaluated?))))
+                .collect(),
         }))
     }
 
@@ -169,14 +148,14 @@ impl Store {
         let miners = sqlx::query!(
             r#"SELECT uid, points::text AS "points!", on_frontier, points_standard_error
                FROM scoring.scores WHERE cycle_id = $1 ORDER BY uid"#,
-            key(cycle_id)
+            stored(cycle_id)
         )
         .fetch_all(&self.pool)
         .await?;
         let rows = sqlx::query!(
             "SELECT uid, scores.hotkey, env_id, success_rate, mean_reward, episodes_completed, episodes_failed
              FROM scoring.details JOIN scoring.scores USING (cycle_id, uid) WHERE cycle_id = $1 ORDER BY uid, position",
-            key(cycle_id)
+            stored(cycle_id)
         )
         .fetch_all(&self.pool)
         .await?;
@@ -184,23 +163,23 @@ impl Store {
         let mut scores = proto::Scores {
             cycle_id,
             block: cycle.described.block_number,
-            pareto_frontier: miners.iter().filter(|row| row.on_frontier).map(|row| small(row.uid)).collect(),
+            pareto_frontier: miners.iter().filter(|row| row.on_frontier).map(|row| unsigned32(row.uid)).collect(),
             created_at: Some(cycle.created_at),
             cycle: Some(cycle.described),
             scheme: cycle.scheme,
             points_standard_errors: miners
                 .iter()
-                .filter_map(|row| Some((small(row.uid), row.points_standard_error?)))
+                .filter_map(|row| Some((unsigned32(row.uid), row.points_standard_error?)))
                 .collect(),
             burn_uid: cycle.burn_uid,
             statistics: self.statistics(cycle_id).await?,
             no_success: cycle.no_success,
             weights_kept: cycle.weights_kept,
-            points: miners.into_iter().map(|row| (small(row.uid), row.points)).collect(),
+            points: miners.into_iter().map(|row| (unsigned32(row.uid), row.points)).collect(),
             ..proto::Scores::default()
         };
         for row in rows {
-            let uid = small(row.uid);
+            let uid = unsigned32(row.uid);
             let rates: &mut Struct = scores.scores.entry(uid).or_default();
             rates.fields.insert(row.env_id.clone(), Value { kind: Some(Kind::NumberValue(row.success_rate)) });
             // A rate is successes over episodes, so this is exact.
@@ -212,8 +191,8 @@ impl Store {
                 env_id: row.env_id,
                 success_rate: row.success_rate,
                 mean_reward: row.mean_reward,
-                episodes_completed: small(row.episodes_completed),
-                episodes_failed: small(row.episodes_failed),
+                episodes_completed: unsigned32(row.episodes_completed),
+                episodes_failed: unsigned32(row.episodes_failed),
                 success_rate_lower: interval.lower,
                 success_rate_upper: interval.upper,
             });
@@ -223,9 +202,9 @@ impl Store {
 
     /// The statistics of a cycle, unless it was scored before there were any.
     async fn statistics(&self, cycle_id: u64) -> Result<Option<proto::Statistics>, StoreError> {
-        let stored = sqlx::query_scalar!("SELECT statistics FROM scoring.cycles WHERE cycle_id = $1", key(cycle_id));
-        let stored = stored.fetch_optional(&self.pool).await?.flatten();
-        Ok(stored.map(|encoded| proto::Statistics::decode(encoded.as_slice())).transpose()?)
+        let found = sqlx::query_scalar!("SELECT statistics FROM scoring.cycles WHERE cycle_id = $1", stored(cycle_id));
+        let encoded = found.fetch_optional(&self.pool).await?.flatten();
+        Ok(encoded.map(|encoded| proto::Statistics::decode(encoded.as_slice())).transpose()?)
     }
 
     /// A cycle, or the newest one: the one that was announced last.
@@ -253,11 +232,11 @@ impl Store {
         Ok(row.map(|row| StoredCycle {
             created_at: timestamp(row.created_at),
             scheme: row.scheme,
-            miners: u32::try_from(row.miners).unwrap_or_default(),
-            environments: small(row.environments),
-            burn_uid: row.burn_uid.map(small),
-            planned: u32::try_from(row.planned).unwrap_or(u32::MAX),
-            played: u32::try_from(row.played).unwrap_or(u32::MAX),
+            miners: unsigned32(row.miners),
+            environments: unsigned32(row.environments),
+            burn_uid: row.burn_uid.map(unsigned32),
+            planned: unsigned32(row.planned),
+            played: unsigned32(row.played),
             min_played_share: row.min_played_share,
             no_success: row.no_success,
             weights_kept: row.weights_kept,
@@ -267,8 +246,8 @@ impl Store {
                 status: row.status,
                 started_at: row.started_at.map(timestamp),
                 completed_at: row.completed_at.map(timestamp),
-                n_miners: u32::try_from(row.n_miners).unwrap_or_default(),
-                n_environments: u32::try_from(row.n_environments).unwrap_or_default(),
+                n_miners: unsigned32(row.n_miners),
+                n_environments: unsigned32(row.n_environments),
                 duration_seconds: row.duration_seconds,
             },
         }))
@@ -289,28 +268,4 @@ struct StoredCycle {
     weights_kept: Option<String>,
     scheme: String,
     created_at: Timestamp,
-}
-
-/// A number as Postgres holds it; requests were checked against 2^63 - 1.
-pub(crate) fn key(value: u64) -> i64 {
-    i64::try_from(value).unwrap_or(i64::MAX)
-}
-
-/// A number that the tables' constraints keep from being negative.
-pub(crate) fn unsigned(value: i64) -> u64 {
-    u64::try_from(value).unwrap_or_default()
-}
-
-/// The same for 32 bits.
-pub(crate) fn small(value: i32) -> u32 {
-    u32::try_from(value).unwrap_or_default()
-}
-
-fn micros(time: &Timestamp) -> i64 {
-    time.seconds * 1_000_000 + i64::from(time.nanos / 1000)
-}
-
-fn timestamp(micros: i64) -> Timestamp {
-    let nanos = i32::try_from(micros.rem_euclid(1_000_000) * 1000).unwrap_or_default();
-    Timestamp { seconds: micros.div_euclid(1_000_000), nanos }
 }

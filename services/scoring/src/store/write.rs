@@ -1,11 +1,12 @@
 //! Writing a scored cycle.
 
+use kinitro_database::{micros, stored};
 use kinitro_domain::MinerUid;
 use kinitro_pareto::Scheme;
 use prost::Message as _;
 use sqlx::PgConnection;
 
-use super::{Store, StoreError, key, micros};
+use super::{Store, StoreError};
 use crate::{
     input::Input,
     publish::{Previous, Publication},
@@ -22,7 +23,7 @@ impl Store {
         previous: Option<&Previous>,
     ) -> Result<bool, StoreError> {
         let (cycle, Publication { scores, evidence, .. }) = (&input.cycle, publication);
-        let cycle_id = key(cycle.id);
+        let cycle_id = stored(cycle.id);
         let mut transaction = self.pool.begin().await?;
         let inserted = sqlx::query!(
             "INSERT INTO scoring.cycles (cycle_id, block_number, status, started_at, completed_at, n_miners,
@@ -33,7 +34,7 @@ impl Store {
                  $15, $16, $17, $18, $19, $20, $21)
              ON CONFLICT (cycle_id) DO NOTHING",
             cycle_id,
-            key(cycle.block_number),
+            stored(cycle.block_number),
             cycle.status,
             cycle.started_at.as_ref().map(micros),
             cycle.completed_at.as_ref().map(micros),
@@ -47,10 +48,10 @@ impl Store {
             &input.fingerprint[..],
             scores.burn.map(|burn_uid| i32::from(burn_uid.0)),
             publication.statistics.encode_to_vec(),
-            evidence.as_ref().map(|evidence| key(evidence.planned)),
-            evidence.as_ref().map(|evidence| key(evidence.played)),
+            evidence.as_ref().map(|evidence| stored(evidence.planned)),
+            evidence.as_ref().map(|evidence| stored(evidence.played)),
             input.required.map(|required| required.in_all),
-            previous.map(|previous| key(previous.cycle_id)),
+            previous.map(|previous| stored(previous.cycle_id)),
             publication.no_success.map(|decided| decided.name().as_str()),
             publication.kept,
         )
@@ -74,7 +75,7 @@ impl Store {
             cycle_id,
             &uids,
             &miners.iter().map(|miner| miner.hotkey.clone()).collect::<Vec<_>>(),
-            &miners.iter().map(|miner| key(miner.first_commit_block)).collect::<Vec<_>>(),
+            &miners.iter().map(|miner| stored(miner.first_commit_block)).collect::<Vec<_>>(),
             &scores.miners.iter().map(|miner| miner.points.to_string()).collect::<Vec<_>>(),
             &frontier,
             &scores.miners.iter().map(|miner| miner.standard_error).collect::<Vec<_>>() as &[Option<f64>],

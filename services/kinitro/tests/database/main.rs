@@ -1,6 +1,8 @@
 //! The database commands on databases as operators have them: few rights, odd passwords, IPv6, a pooler, a role a service.
 #![allow(clippy::unwrap_used)]
 
+mod schemas;
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::{fs, path::Path, process::Output};
