@@ -3,25 +3,25 @@
 
 use std::time::Duration;
 
-use kinitro_database::{Database, DatabaseError, PoolSettings, connect, migrate};
+use kinitro_database::{Database, DatabaseError, PoolSettings, Schema, connect};
 use kinitro_stores::testing::{fresh_database, pgbouncer};
+use sqlx::PgExecutor;
+
+static SCORING: Schema = Schema::new("scoring", sqlx::migrate!("../../migrations/scoring"));
 
 fn settings() -> PoolSettings {
     PoolSettings {
         application: "kinitro-test",
         max_connections: 4,
         acquire_limit: Duration::from_secs(60),
-        session: vec![
-            ("idle_in_transaction_session_timeout", "77s".to_owned()),
-            ("tcp_keepalives_idle", "30".to_owned()),
-        ],
+        standstill_seconds: 77,
     }
 }
 
-async fn limit_of(database: &Database) -> String {
+async fn limit_of(executor: impl PgExecutor<'_>) -> String {
     sqlx::query_scalar("SELECT current_setting('idle_in_transaction_session_timeout') WHERE $1 = 1")
         .bind(1)
-        .fetch_one(database.pool())
+        .fetch_one(executor)
         .await
         .unwrap()
 }
@@ -35,11 +35,11 @@ async fn in_session_mode_limits_statements_and_migrations_work() {
     let url = fresh_database().await;
     let bouncer = pgbouncer("session", 20).await;
     let behind = bouncer.url_of(name(&url));
-    migrate(&behind, "scoring", sqlx::migrate!("../../migrations/scoring")).await.unwrap();
+    SCORING.migrate(&behind).await.unwrap();
     let direct = Database::open(&url, settings()).await.unwrap();
     let pooled = Database::open(&behind, settings()).await.unwrap();
     for database in [&direct, &pooled] {
-        assert_eq!(limit_of(database).await, "77s");
+        assert_eq!(limit_of(database.pool()).await, "77s");
         let mut tasks = tokio::task::JoinSet::new();
         for i in 0..40_i64 {
             let pool = database.pool().clone();
@@ -66,7 +66,7 @@ async fn a_pooler_that_shares_its_sessions_is_refused_by_name() {
         let refusals = [
             Database::open(&behind, settings()).await.map(drop).unwrap_err(),
             connect(&behind).await.map(drop).unwrap_err(),
-            migrate(&behind, "scoring", sqlx::migrate!("../../migrations/scoring")).await.unwrap_err(),
+            SCORING.migrate(&behind).await.unwrap_err(),
         ];
         for refusal in refusals {
             assert!(matches!(refusal, DatabaseError::SharedSessions { .. }), "{mode} {size}: {refusal}");
@@ -74,8 +74,7 @@ async fn a_pooler_that_shares_its_sessions_is_refused_by_name() {
         }
     }
     // Nothing was written through them, and no limit was left behind for others.
-    let direct = Database::open(&url, PoolSettings { session: Vec::new(), ..settings() }).await.unwrap();
-    assert_eq!(limit_of(&direct).await, "0");
+    assert_eq!(limit_of(&mut connect(&url).await.unwrap()).await, "0");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -98,5 +97,5 @@ async fn a_pooler_under_load_is_refused_and_a_full_one_in_session_mode_is_not() 
     let bouncer = pgbouncer("session", 1).await;
     let behind = bouncer.url_of(name(&url));
     let pooled = Database::open(&behind, PoolSettings { max_connections: 1, ..settings() }).await.unwrap();
-    assert_eq!(limit_of(&pooled).await, "77s", "the only connection is ours, and works");
+    assert_eq!(limit_of(pooled.pool()).await, "77s", "the only connection is ours, and works");
 }

@@ -6,8 +6,9 @@
 //! part of the field than the part of the episodes that may be missing: they are not evaluated, and the others are. A simulator that is
 //! broken for all of them, or a single miner with nothing to compare it to, is no cycle to pay by.
 //!
-//! A few miners must not be able to hold up the pay of all by being slow. Who had taken far more of the executors' time than the others when
-//! the cycle's time was up is named with the cycle as `slow`; how much of these miners was played is asked of each alone, and not of the cycle.
+//! A few miners must not be able to hold up the pay of all by being slow. Those that had taken far more of the executors' time than the
+//! others when the cycle's time was up are named with the cycle as `slow`. Where the cycle does not suffice with them, it is judged without
+//! them: how much of a slow miner was played is then asked of that miner alone. In all, more than half of the miners must be evaluated.
 
 use std::collections::BTreeSet;
 
@@ -41,15 +42,15 @@ impl Required {
 /// What was played.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Evidence {
-    /// Episodes that were to be played, without those of slow miners.
+    /// Episodes that were to be played, without those of the miners in `slow`.
     pub planned: u64,
     /// Those of them that count.
     pub played: u64,
-    /// How many miners there are that are not slow.
+    /// How many miners there are, slow ones too.
     pub miners: usize,
     /// The miners that fall short, slow ones too.
     pub short: BTreeSet<MinerUid>,
-    /// The miners that are slow.
+    /// The slow miners without which the cycle is judged; none where it suffices with them.
     pub slow: BTreeSet<MinerUid>,
 }
 
@@ -102,34 +103,43 @@ impl TooLittle {
 }
 
 impl Evidence {
-    /// Of every miner in every environment: the episodes that count, and those that were to be played; and the miners that were slow. When
-    /// these are not fewer than half of the miners, it was not they who were slow, and none is taken as such.
+    /// Of every miner in every environment: the episodes that count, and those that were to be played; and the miners that were slow.
+    /// Naming a miner as slow never makes a cycle insufficient that suffices with it.
     pub fn of(
         pairs: impl IntoIterator<Item = (MinerUid, u32, u32)>,
         slow: &BTreeSet<MinerUid>,
         required: &Required,
     ) -> Self {
         let pairs: Vec<_> = pairs.into_iter().collect();
-        let all: BTreeSet<MinerUid> = pairs.iter().map(|(uid, ..)| *uid).collect();
-        let slow: BTreeSet<MinerUid> = slow.intersection(&all).copied().collect();
-        let slow = if slow.len() * 2 < all.len() { slow } else { BTreeSet::new() };
-        let (mut planned, mut played, mut short) = (0, 0, BTreeSet::new());
-        for (uid, counted, episodes) in pairs {
+        let with_all = Self::without(&pairs, BTreeSet::new(), required);
+        if with_all.suffices(required).is_ok() {
+            return with_all;
+        }
+        let without_slow = Self::without(&pairs, slow.clone(), required);
+        if without_slow.suffices(required).is_ok() { without_slow } else { with_all }
+    }
+
+    fn without(pairs: &[(MinerUid, u32, u32)], slow: BTreeSet<MinerUid>, required: &Required) -> Self {
+        let (mut planned, mut played, mut miners, mut short) = (0, 0, BTreeSet::new(), BTreeSet::new());
+        for &(uid, counted, episodes) in pairs {
             if !slow.contains(&uid) {
                 planned += u64::from(episodes);
                 played += u64::from(counted);
             }
+            miners.insert(uid);
             if episodes == 0 || u64::from(counted) < needed(required.of_miner, episodes.into()) {
                 short.insert(uid);
             }
         }
-        Self { planned, played, miners: all.len() - slow.len(), short, slow }
+        let slow = slow.intersection(&miners).copied().collect();
+        Self { planned, played, miners: miners.len(), short, slow }
     }
 
     /// Whether the miners that do not fall short can be paid by this.
     pub fn suffices(&self, required: &Required) -> Result<(), TooLittle> {
-        let &Self { planned, played, miners, .. } = self;
+        let &Self { planned, played, .. } = self;
         let short: BTreeSet<MinerUid> = self.short.difference(&self.slow).copied().collect();
+        let miners = self.miners - self.slow.len();
         let needed_episodes = needed(required.in_all, planned).max(1);
         if played < needed_episodes {
             return Err(TooLittle::Episodes { played, planned, needed: needed_episodes });
@@ -138,6 +148,11 @@ impl Evidence {
         let most = (miners - must.min(miners)).max(1).min(miners.saturating_sub(1));
         if short.len() > most {
             return Err(TooLittle::Miners { short, miners, most });
+        }
+        // Slow ones come on top of those that may fall short, and are never so many that the rest is no field.
+        if !self.slow.is_empty() && self.short.union(&self.slow).count() * 2 >= self.miners {
+            let most = self.miners.div_ceil(2) - 1;
+            return Err(TooLittle::Miners { short: self.short.clone(), miners: self.miners, most });
         }
         Ok(())
     }
@@ -225,17 +240,24 @@ mod tests {
         assert!(matches!(veto, TooLittle::Episodes { played: 2640, planned: 3000, .. }), "{veto}");
         let evidence = of_slow(&sixteen(60), &[16, 17, 18, 19]);
         assert_eq!(evidence.suffices(&REQUIRED), Ok(()));
-        assert_eq!((evidence.planned, evidence.played, evidence.miners), (2400, 2400, 16));
+        assert_eq!((evidence.planned, evidence.played, evidence.miners), (2400, 2400, 20));
         assert_eq!(evidence.short, (16..20).map(MinerUid).collect(), "they are not evaluated");
         assert!(of_slow(&sixteen(75), &[16, 17, 18, 19]).short.is_empty(), "half is enough");
+        let sufficient = of_slow(&sixteen(140), &[16, 17, 18, 19]);
+        assert_eq!((sufficient.planned, sufficient.slow.len()), (3000, 0), "it suffices with them");
 
         // What the others lack is asked for as ever, and the slow are always fewer than half.
         let mut broken = sixteen(60);
         broken[..3].iter_mut().for_each(|pair| pair.1 = 60);
         assert!(of_slow(&broken, &[16, 17, 18, 19]).suffices(&REQUIRED).is_err());
-        let half: Vec<u16> = (10..20).collect();
-        assert!(of_slow(&sixteen(60), &half).slow.is_empty());
-        assert!(of_slow(&sixteen(60), &[77]).slow.is_empty(), "no miner of the cycle");
+        assert!(of_slow(&sixteen(60), &(10..20).collect::<Vec<u16>>()).suffices(&REQUIRED).is_err());
+        assert!(of_slow(&sixteen(60), &[77]).suffices(&REQUIRED).is_err(), "no miner of the cycle");
+        // Nine slow ones and one that falls short beside them leave half of the field.
+        let mut half: Vec<_> = (0..20).map(|uid| (uid, if uid < 11 { 100 } else { 10 }, 100)).collect();
+        let nine: Vec<u16> = (11..20).collect();
+        assert_eq!(of_slow(&half, &nine).suffices(&REQUIRED), Ok(()));
+        half.extend((0..20).map(|uid| (uid, if uid == 0 { 40 } else { 100 }, 100)));
+        assert!(of_slow(&half, &nine).suffices(&REQUIRED).is_err());
     }
 
     proptest! {
@@ -250,6 +272,19 @@ mod tests {
             let after = of(&pairs);
             prop_assert!(before.suffices(&REQUIRED).is_err() || after.suffices(&REQUIRED).is_ok());
             prop_assert!(after.played <= after.planned);
+        }
+
+        #[test]
+        fn naming_a_miner_as_slow_never_makes_it_too_little_and_never_leaves_half_of_the_field(
+            pairs in prop::collection::vec((0_u16..12, 0_u32..20, 1_u32..20), 1..48), slow in prop::collection::btree_set(0_u16..14, 0..8),
+        ) {
+            let pairs: Vec<_> = pairs.into_iter().map(|(uid, counted, episodes)| (uid, counted.min(episodes), episodes)).collect();
+            let slow: Vec<u16> = slow.into_iter().collect();
+            let evidence = of_slow(&pairs, &slow);
+            prop_assert!(of(&pairs).suffices(&REQUIRED).is_err() || evidence.suffices(&REQUIRED).is_ok());
+            if evidence.suffices(&REQUIRED).is_ok() && !evidence.slow.is_empty() {
+                prop_assert!(evidence.short.union(&evidence.slow).count() * 2 < evidence.miners);
+            }
         }
     }
 }

@@ -59,7 +59,7 @@ impl Story {
         let past = *self.past.get_or_insert(ended);
         let begun = self.cycle.as_ref().map(|told| told.id);
         let running = status.current_cycle.as_ref().map(|cycle| cycle.id);
-        begun.or(running).or(Some(ended).filter(|&id| id > past))
+        begun.or(Some(ended).filter(|&id| id > past)).or(running)
     }
 
     /// The lines that are news.
@@ -187,6 +187,9 @@ mod tests {
         assert_eq!(story.next(&ended(3)), Some(3));
         assert_eq!(story.tell(&ended(3), Some(&cycle("completed", 24))).len(), 3, "start, end, what comes next");
         assert_eq!(story.next(&ended(3)), None);
+        let running = CycleSummary { id: 5, ..CycleSummary::default() };
+        let next = Status { current_cycle: Some(running), ..ended(4) };
+        assert_eq!(story.next(&next), Some(4), "before the one that runs");
 
         let mut fresh = Story::default();
         assert_eq!(fresh.next(&status(Some(0), false)), None);

@@ -200,3 +200,25 @@ async fn a_setting_burns_or_pays_by_the_scheme_when_no_miner_succeeded() {
     service.stop().await;
     assert_replays(&config, 1..=3).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cycle_that_does_not_suffice_with_its_slow_miners_is_judged_without_them() {
+    let config = mild().await;
+    let service = Service::start(config.clone()).await;
+    let field: [Played; 4] = [(1, 0, "1111"), (2, 1, "1110"), (3, 2, "0111"), (4, 3, "11--")];
+    let status = service.score(&cycle(1, &field)).await.unwrap_err();
+    assert!(status.message().starts_with("tallies: 140 of 160 episodes count"), "{}", status.message());
+
+    let mut slow = cycle(1, &field);
+    slow.evidence.as_mut().unwrap().slow_uids = vec![4];
+    let paid = weights(&service, &slow).await;
+    assert_eq!((paid.episodes_planned, paid.episodes_played), (Some(120), Some(120)));
+    assert_eq!((paid.weights[&4], &paid.not_evaluated), (0.0, &[(4, 1)].into()));
+    assert!(paid.weights[&1] > 0.0);
+    // Of a second one that falls short beside it, half of the field would be left.
+    let mut two = cycle(2, &[(1, 0, "1111"), (2, 1, "1110"), (3, 2, "01--"), (4, 3, "11--")]);
+    two.evidence.as_mut().unwrap().slow_uids = vec![4];
+    assert_eq!(service.score(&two).await.unwrap_err().code(), Code::InvalidArgument);
+    service.stop().await;
+    assert_replays(&config, [1]).await;
+}

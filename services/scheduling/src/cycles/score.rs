@@ -5,7 +5,7 @@
 //! transaction after [`STANDSTILL`](crate::server::STANDSTILL). `ScoreCycle` is idempotent: it may have been answered without
 //! anybody hearing the answer.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use kinitro_domain::{Cause, CycleState, Verdict};
 use sqlx::{Postgres, Transaction};
@@ -56,7 +56,11 @@ impl Cycles {
         let (tallies, held) = self.tallied(&mut lock, cycle).await?;
         let end = if gap { CycleState::TimedOut } else { CycleState::Completed };
         let slow = slow::read(&mut lock, cycle).await?;
-        let too_little = unscored::judge(cycle, &tallies, &slow).err();
+        let (too_little, slow) = match unscored::judge(cycle, &tallies, &slow) {
+            Ok(evidence) => (None, evidence.slow),
+            Err(too_little) => (Some(too_little), BTreeSet::new()),
+        };
+        slow::report(cycle, &slow);
         let request = score_request(&mut lock, cycle, end, &tallies, &slow).await?;
         let asked = async {
             if too_little.is_some() {

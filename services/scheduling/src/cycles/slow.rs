@@ -5,9 +5,13 @@
 //! executors might have played it to its end, but a few such miners could then hold up the pay of all, within their time budgets, for ever.
 //! Where the executors are too few for everybody, all have used about as much, and none is slow.
 //!
-//! Nothing is held against a slow miner. It is evaluated by what was played of it, if that is enough.
+//! What is left of a slow miner counts neither for nor against it. It is evaluated by what was played of it; where that is too little, it is
+//! not evaluated, as any miner that falls short.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use kinitro_domain::MinerUid;
 use sqlx::PgConnection;
@@ -16,6 +20,8 @@ use crate::{database::CycleRow, error::CycleError};
 
 /// How many times the median is slow.
 const TIMES: f64 = 2.0;
+/// An executor that played until the end has brought a result so shortly before it. No episode takes as long.
+const LATELY: Duration = Duration::from_secs(300);
 
 /// What a miner used of a cycle's time, and whether the cycle's end left some of its episodes unplayed.
 #[derive(Debug, Clone, Copy)]
@@ -24,38 +30,53 @@ struct Served {
     has_left: bool,
 }
 
-/// The slow miners of a closed cycle.
+/// The slow miners of a closed cycle. None where no executor was there at its end: then the time did not run out, it was lost.
 pub(super) async fn read(connection: &mut PgConnection, cycle: &CycleRow) -> Result<BTreeSet<MinerUid>, CycleError> {
     let rows = sqlx::query!(
-        r#"SELECT uid,
-                  coalesce(sum(least(policy_seconds, 1e6)) FILTER (WHERE state = 'completed'), 0) AS "seconds!",
-                  bool_or(state = 'failed' AND cause = 'cycle_closed') AS "has_left!"
-             FROM scheduling.tasks WHERE cycle_id = $1 GROUP BY uid"#,
-        cycle.id
+        r#"SELECT t.uid,
+                  coalesce(sum(least(t.policy_seconds, 1e6) ORDER BY t.env_id, t.episode)
+                      FILTER (WHERE t.state = 'completed'), 0) AS "seconds!",
+                  bool_or(t.state = 'failed' AND t.cause = 'cycle_closed') AS "has_left!",
+                  bool_or(t.state = 'completed' AND t.cause NOT IN ('endpoint_refused', 'time_budget_exceeded')
+                          AND t.completed_at > c.closed_at - make_interval(secs => $2)) AS "lately!"
+             FROM scheduling.tasks t JOIN scheduling.cycles c ON c.id = t.cycle_id
+            WHERE t.cycle_id = $1 GROUP BY t.uid"#,
+        cycle.id,
+        LATELY.as_secs_f64(),
     )
     .fetch_all(connection)
     .await?;
+    if !rows.iter().any(|row| row.lately) {
+        return Ok(BTreeSet::new());
+    }
     let served = rows.into_iter().filter_map(|row| {
         let uid = MinerUid(u16::try_from(row.uid).ok()?);
         Some((uid, Served { seconds: row.seconds, has_left: row.has_left }))
     });
-    let slow = slow(&served.collect());
-    if !slow.is_empty() {
-        let uids: Vec<u16> = slow.iter().map(|uid| uid.0).collect();
-        tracing::warn!(
-            cycle_id = cycle.id,
-            ?uids,
-            "the cycle's time was up before these miners were played, whose policies had taken more than twice the time of the median miner: \
-             they hold up nobody; more executors, or a longer cycle, would play them"
-        );
-    }
-    Ok(slow)
+    Ok(slow(&served.collect()))
 }
 
-/// A policy that took no time at all (it refused every connection, say) does not make the others slow.
+/// Says that a cycle was judged without slow miners.
+pub(super) fn report(cycle: &CycleRow, slow: &BTreeSet<MinerUid>) {
+    if slow.is_empty() {
+        return;
+    }
+    let uids: Vec<u16> = slow.iter().map(|uid| uid.0).collect();
+    tracing::warn!(
+        cycle_id = cycle.id,
+        ?uids,
+        "the cycle's time was up before these miners were played, whose policies had taken more than twice the time of the median miner: the \
+         cycle is judged without them; more executors, or a longer cycle, would play them"
+    );
+}
+
+/// Where most policies took no time at all (they refused every connection, say), the others are compared with each other.
 fn slow(miners: &BTreeMap<MinerUid, Served>) -> BTreeSet<MinerUid> {
-    let mut times: Vec<f64> = miners.values().map(|served| served.seconds).filter(|seconds| *seconds > 0.0).collect();
+    let mut times: Vec<f64> = miners.values().map(|served| served.seconds).collect();
     times.sort_by(f64::total_cmp);
+    if times.get(times.len() / 2).is_some_and(|median| *median <= 0.0) {
+        times.retain(|seconds| *seconds > 0.0);
+    }
     let Some(median) = times.get(times.len() / 2) else { return BTreeSet::new() };
     let is_slow = |served: &Served| served.has_left && served.seconds > TIMES * median;
     miners.iter().filter(|(_, served)| is_slow(served)).map(|(uid, _)| *uid).collect()
@@ -86,5 +107,10 @@ mod tests {
     #[test]
     fn miners_without_a_server_do_not_make_the_others_slow() {
         assert_eq!(slow_of(&[(0.0, false), (0.0, false), (0.0, false), (150.0, true), (160.0, true)]), [0; 0]);
+        // Nor do a few of them hide the slow ones among the others.
+        let mut field = vec![(0.0, false); 5];
+        field.extend([(150.0, false); 6]);
+        field.extend([(7000.0, true); 9]);
+        assert_eq!(slow_of(&field).len(), 9);
     }
 }

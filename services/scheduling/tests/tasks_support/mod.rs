@@ -102,8 +102,10 @@ impl World {
         self.tasks.lease(lease_request(executor, count)).await.unwrap().tasks
     }
 
+    /// Waits for it: on a loaded machine a search may end before it has found something.
     pub async fn lease_one(&self, executor: &str) -> Task {
-        let mut tasks = self.lease(executor, 1).await;
+        let request = LeaseTasksRequest { wait_ms: 20_000, ..lease_request(executor, 1) };
+        let mut tasks = self.tasks.lease(request).await.unwrap().tasks;
         assert_eq!(tasks.len(), 1, "one task for {executor}");
         tasks.remove(0)
     }
