@@ -24,9 +24,10 @@ demo: setup ## play one cycle end to end and show its result
 test: setup-tests ## all tests
 	cargo test --workspace --locked
 
-lint: setup ## formatting, clippy, the deployment files
+lint: setup ## formatting, clippy, the dependencies, the deployment files
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
+	python3 scripts/check_dependencies.py
 	python3 scripts/check_deploy.py
 
 bench: setup ## measure (ONLY=<prefix> to choose); writes target/bench.json
