@@ -21,8 +21,8 @@ up: setup ## run the whole backend here, on a local chain, until Ctrl-C
 demo: setup ## play one cycle end to end and show its result
 	@cargo run --bin kinitro -- demo
 
-test: setup-tests ## all tests
-	cargo test --workspace --locked
+test: setup-tests ## all tests, to the end; the last line has the totals
+	@python3 scripts/run_tests.py --workspace
 
 lint: setup ## formatting, clippy, the dependencies, the deployment files
 	cargo fmt --all --check
