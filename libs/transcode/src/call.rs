@@ -10,10 +10,9 @@ use tonic::{
     Request, Status,
     codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder},
     metadata::MetadataValue,
-    transport::Channel,
 };
 
-use crate::RequestId;
+use crate::{RequestId, upstream::Upstream};
 
 /// The largest answer that is taken from a service.
 const MAX_ANSWER_BYTES: usize = 64 << 20;
@@ -58,7 +57,7 @@ impl Decoder for RawAnswer {
 
 /// Calls one RPC. The deadline goes with the call and is kept here too.
 pub(crate) async fn unary(
-    channel: Channel,
+    channel: Upstream,
     path: PathAndQuery,
     message: DynamicMessage,
     headers: &HeaderMap,
@@ -78,7 +77,7 @@ pub(crate) async fn unary(
     }
     let mut client = tonic::client::Grpc::new(channel).max_decoding_message_size(MAX_ANSWER_BYTES);
     let call = async {
-        client.ready().await.map_err(|error| Status::from_error(error.into()))?;
+        client.ready().await?;
         client.unary(request, path, RawAnswer).await
     };
     let begin = Instant::now();

@@ -36,6 +36,7 @@ mod schema;
 mod status;
 mod template;
 mod transcoder;
+mod upstream;
 
 pub use error::TranscodeError;
 pub use exchange::{RequestId, complete_exchange};

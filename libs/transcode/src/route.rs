@@ -9,7 +9,6 @@ use axum::{
 };
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts, uri::PathAndQuery};
 use prost_reflect::{DynamicMessage, FieldDescriptor, MessageDescriptor, Value};
-use tonic::transport::Channel;
 
 use crate::{
     Problem, RequestId, Schema,
@@ -21,6 +20,7 @@ use crate::{
     json::{read_field, read_message, write_field, write_message},
     status::problem_of,
     transcoder::RouteInfo,
+    upstream::Upstream,
 };
 
 /// Lets a request in or says why not.
@@ -35,7 +35,7 @@ pub(crate) struct Route {
     pub binding: Binding,
     pub response_field: Option<FieldDescriptor>,
     pub grpc_path: PathAndQuery,
-    pub channel: Channel,
+    pub channel: Upstream,
     pub cache: CachePolicy,
     pub guard: Option<Guard>,
     /// What a field is when the request leaves it unset.

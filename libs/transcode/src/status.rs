@@ -46,6 +46,8 @@ pub(crate) fn problem_of(status: &Status, rpc: &str, request_id: &str) -> Proble
     let (info, field) = details_of(status);
     let transport = status.source().is_some();
     let code = match status.code() {
+        // The client's credentials stay here: it is this gateway's own that the service refuses.
+        Code::Unauthenticated => Code::Unavailable,
         // A connection that breaks shows as Unknown or Cancelled.
         _ if transport && status.code() != Code::DeadlineExceeded => Code::Unavailable,
         // Made by this client when an answer is too large, and by nobody else.
@@ -61,6 +63,13 @@ pub(crate) fn problem_of(status: &Status, rpc: &str, request_id: &str) -> Proble
             cause = error.source();
         }
         tracing::error!(rpc, request_id, code = ?status.code(), message = status.message(), ?chain, "a service call failed");
+    }
+    if status.code() == Code::Unauthenticated {
+        return Problem::new(
+            http,
+            name,
+            "the service behind this route refuses this gateway; its operator finds the remedy in the gateway's log",
+        );
     }
     let reason = info.filter(|reason| !transport && is_reason(reason));
     match code {

@@ -15,7 +15,8 @@ use axum::{
 };
 use http::{HeaderMap, Method, StatusCode, uri::PathAndQuery};
 use prost_reflect::{DescriptorPool, ExtensionDescriptor, MethodDescriptor, ServiceDescriptor, Value};
-use tonic::transport::Channel;
+use tonic::body::Body;
+use tower::{BoxError, Service};
 
 use crate::{
     Problem, Schema, TranscodeError,
@@ -24,6 +25,7 @@ use crate::{
     complete_exchange,
     route::{Guard, Route},
     rule::{Rule, rules_of},
+    upstream::{Upstream, upstream},
 };
 
 const BODY_LIMIT: usize = 4 << 20;
@@ -41,7 +43,7 @@ pub struct RouteInfo {
 /// Makes a router from the annotations of the services that it is given.
 pub struct Transcoder {
     pool: DescriptorPool,
-    services: Vec<(String, Channel)>,
+    services: Vec<(String, Upstream)>,
     immutable: HashSet<String>,
     guards: HashMap<String, Guard>,
     presets: HashMap<String, (String, Value)>,
@@ -68,10 +70,16 @@ impl Transcoder {
         })
     }
 
-    /// Serves the annotated RPCs of a service (`kinitro.scoring.v1.ScoringService`) through this channel.
+    /// Serves the annotated RPCs of a service (`kinitro.scoring.v1.ScoringService`) through this channel, which presents this
+    /// process's own credentials where the service asks for some.
     #[must_use]
-    pub fn service(mut self, full_name: impl Into<String>, channel: Channel) -> Self {
-        self.services.push((full_name.into(), channel));
+    pub fn service<C>(mut self, full_name: impl Into<String>, channel: C) -> Self
+    where
+        C: Service<http::Request<Body>, Response = http::Response<Body>> + Clone + Send + Sync + 'static,
+        C::Error: Into<BoxError>,
+        C::Future: Send + 'static,
+    {
+        self.services.push((full_name.into(), upstream(channel)));
         self
     }
 
@@ -168,7 +176,7 @@ impl Transcoder {
     }
 
     /// Every annotated RPC of the services, once for each rule.
-    fn annotated(&self, http: &ExtensionDescriptor) -> Result<Vec<(MethodDescriptor, Rule, Channel)>, TranscodeError> {
+    fn annotated(&self, http: &ExtensionDescriptor) -> Result<Vec<(MethodDescriptor, Rule, Upstream)>, TranscodeError> {
         let mut annotated = Vec::new();
         let mut named = HashSet::new();
         for (name, channel) in &self.services {
@@ -197,7 +205,7 @@ impl Transcoder {
         &self,
         rpc: &MethodDescriptor,
         rule: &Rule,
-        channel: &Channel,
+        channel: &Upstream,
         schema: &Arc<Schema>,
     ) -> Result<Route, TranscodeError> {
         let wrong = |problem: String| TranscodeError::Annotation { rpc: rpc.full_name().to_owned(), problem };

@@ -248,6 +248,13 @@ async fn a_status_becomes_a_problem_in_the_words_of_the_service() {
 }
 
 #[tokio::test]
+async fn a_service_that_refuses_the_gateway_is_not_shown_as_a_client_without_credentials() {
+    let answer = get(&router().await, "/v1/fail?filter=refused").await;
+    assert_eq!((answer.status, &answer.json()["type"]), (503, &"urn:kinitro:problem:unavailable".into()));
+    assert!(!answer.body.contains("not the token"), "{}", answer.body);
+}
+
+#[tokio::test]
 async fn internal_errors_show_nothing() {
     let router = router().await;
     for filter in ["internal", "panic", "nan", "garbage"] {

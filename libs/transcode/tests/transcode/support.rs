@@ -124,6 +124,7 @@ fn failure(request: &tonic::Request<Bytes>) -> Result<tonic::Response<Bytes>, St
         "internal" => Err(with_reason(Code::Internal, "SECRET_REASON", "password is hunter2")),
         "plain" => Err(Status::already_exists("it is there")),
         "unavailable" => Err(with_reason(Code::Unavailable, "DATABASE_UNAVAILABLE", "the database is away")),
+        "refused" => Err(with_reason(Code::Unauthenticated, "MESH_TOKEN_WRONG", "not the token of this mesh")),
         "hang" => Err(Status::unknown("hang")),
         "panic" => Err(Status::unknown("stack trace with paths")),
         "metadata" => {
