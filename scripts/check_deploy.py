@@ -21,16 +21,19 @@ KUBERNETES = "1.35"
 COMPOSE = ["compose.yaml", "compose.validator.yaml"]
 KUSTOMIZATIONS = ["base", "validator"]
 # What .env would say, where "x" is no plausible value.
-REQUIRED = {"NETUID": "1", "BACKEND_URL": "https://backend.example"}
+REQUIRED = {"NETUID": "1", "BACKEND_URL": "https://backend.example", "MESH_TOKEN": "m" * 32}
 # Settings that stand for what a secret would hold.
 SECRETS = {"api-key": "x", "postgres-password": "x", "ingestion-password": "x", "scheduling-password": "x", "scoring-password": "x",
-           "redis-password": "x",
+           "redis-password": "x", "mesh-token": "m" * 32, "mesh-token-previous": "n" * 32,
            "backend-private-key": "07" * 32, "backend-previous-private-key": "09" * 32}
 # What an operator must say, as no default is right: (config map, key) to a plausible value.
 ASKED = {("kinitro-subnet", "netuid"): "1"}
 # The services with a database. Their default is a database on the same machine, which a container does not have.
 NEED_DATABASE = ("ingestion", "scheduling", "scoring")
 DATABASE_URL = "KINITRO_SCHEDULER_DATABASE_URL"
+# The services that show each other the mesh token, and refuse to be reached from other containers without one.
+NEED_MESH_TOKEN = ("ingestion", "scheduling", "scoring", "execution", "gateway")
+MESH_TOKEN = "KINITRO_MESH_TOKEN"
 
 problems = []
 
@@ -96,6 +99,12 @@ def check_database(where, arguments, environment):
         report(where, f"{arguments[0]} is not told where its database is: {DATABASE_URL} is not set")
 
 
+def check_mesh_token(where, arguments, environment):
+    """A service of the mesh has the token."""
+    if arguments and arguments[0] in NEED_MESH_TOKEN and not environment.get(MESH_TOKEN):
+        report(where, f"{arguments[0]} has no mesh token: {MESH_TOKEN} is not set")
+
+
 def check_compose(binary, file):
     """One compose file."""
     import jsonschema
@@ -115,6 +124,7 @@ def check_compose(binary, file):
                 report(where, f"{variable} has a default: a wrong subnet looks like one without miners")
         environment = {key: substitute(value) for key, value in service["environment"].items()}
         check_database(where, service["command"], environment)
+        check_mesh_token(where, service["command"], environment)
         binary.check_environment(where, environment)
         if name != "migrate" and "healthcheck" not in service:
             report(where, "has no healthcheck")
@@ -177,6 +187,7 @@ def check_kubernetes(binary, folder):
                 binary.check_arguments(where, container["args"])
                 environment = container_environment(container, config_maps)
                 check_database(f"{where} container {container['name']}", container["args"], environment)
+                check_mesh_token(f"{where} container {container['name']}", container["args"], environment)
                 binary.check_environment(where, environment)
 
 

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use kinitro_chassis::{ChassisError, connect_lazy_within, propagate};
+use kinitro_chassis::{ChassisError, MeshAccess, MeshChannel, propagate};
 use kinitro_proto::scheduling::v1::scheduling_service_client::SchedulingServiceClient;
-use tonic::{Code, Request, Status, service::interceptor::InterceptedService, transport::Channel};
+use tonic::{Code, Request, Status, service::interceptor::InterceptedService};
 
 type Propagate = fn(Request<()>) -> Result<Request<()>, Status>;
 
 /// Scheduling, as this executor calls it. Connects when it is first called, and again whenever the connection is lost.
-pub(crate) type Scheduling = SchedulingServiceClient<InterceptedService<Channel, Propagate>>;
+pub(crate) type Scheduling = SchedulingServiceClient<InterceptedService<MeshChannel, Propagate>>;
 
 /// The longest that an ordinary call may take.
 pub(crate) const CALL_TIMEOUT: Duration = Duration::from_secs(15);
@@ -17,8 +17,8 @@ pub(crate) const CALL_TIMEOUT: Duration = Duration::from_secs(15);
 /// The longest wait for work that scheduling grants.
 pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(20);
 
-pub(crate) fn connect(url: &str) -> Result<Scheduling, ChassisError> {
-    let channel = connect_lazy_within(url, LONGEST_WAIT + CALL_TIMEOUT)?;
+pub(crate) fn connect(access: &MeshAccess, url: &str) -> Result<Scheduling, ChassisError> {
+    let channel = access.channel_within(url, LONGEST_WAIT + CALL_TIMEOUT)?;
     Ok(SchedulingServiceClient::with_interceptor(channel, propagate as Propagate))
 }
 

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, convert::Infallible, num::NonZero, path::Path, sync::Arc, thread, time::Duration};
 
-use kinitro_chassis::{GrpcServer, Supervisor};
+use kinitro_chassis::{GrpcServer, MeshAccess, Supervisor};
 use kinitro_domain::{EnvId, ExecutorId};
 use kinitro_proto::execution::v1::execution_service_server::ExecutionServiceServer;
 use kinitro_sim::Simulator;
@@ -36,6 +36,7 @@ use crate::{
 pub async fn start(
     config: Config,
     worker: WorkerCommand,
+    access: &MeshAccess,
     listener: TcpListener,
     supervisor: &Supervisor,
 ) -> Result<(), Error> {
@@ -44,7 +45,7 @@ pub async fn start(
         tracing::warn!("{line}");
     }
     let url = config.scheduling_url.as_deref().ok_or_else(|| Error::Config(NO_SCHEDULING.to_owned()))?;
-    let scheduling = connect(url)?;
+    let scheduling = connect(access, url)?;
     let executor_id = executor_id(&config)?;
 
     let environments = environments(&config)?;
@@ -118,7 +119,7 @@ pub async fn start(
     // An episode on demand and a drain take as long as they take.
     let longest_episode = 2.0 * (config.eval_timeout + config.connect_timeout + config.action_timeout);
     let longest_call = seconds(longest_episode.max(config.drain_seconds)) + 4 * FAREWELL;
-    GrpcServer::new("execution")
+    GrpcServer::new("execution", access)
         .add_service(ExecutionServiceServer::new(service))
         .unary_limit(longest_call)
         .probe("scheduling", "scheduling", move || {

@@ -87,8 +87,8 @@ impl Health {
     pub async fn report(&self) -> Arc<Report> {
         let asked = async {
             let findings = join_all(self.upstreams.all().map(ask));
-            let (findings, warnings) = join(findings, warnings(&self.upstreams.scheduling)).await;
-            Arc::new(Report::of(&findings, warnings))
+            let (findings, said) = join(findings, warnings(&self.upstreams.scheduling)).await;
+            Arc::new(Report::of(&findings, said))
         };
         self.report.get(asked).await
     }
@@ -101,17 +101,27 @@ async fn answer(State(health): State<Arc<Health>>) -> Response {
 }
 
 /// What scheduling has to say to people. When it does not answer, its own health says why.
-async fn warnings(scheduling: &Upstream) -> Vec<String> {
+enum Said {
+    Warnings(Vec<String>),
+    /// It refuses this gateway's credentials. Health answers everyone and does not show it.
+    Refused,
+}
+
+async fn warnings(scheduling: &Upstream) -> Said {
     let mut client = SchedulingServiceClient::new(scheduling.channel.clone());
     match tokio::time::timeout(CHECK_LIMIT, client.list_warnings(ListWarningsRequest {})).await {
-        Ok(Ok(answer)) => answer.into_inner().warnings,
+        Ok(Ok(answer)) => Said::Warnings(answer.into_inner().warnings),
+        Ok(Err(status)) if status.code() == Code::Unauthenticated => {
+            tracing::error!(error = status.message(), "scheduling refuses this gateway");
+            Said::Refused
+        }
         Ok(Err(error)) => {
             tracing::debug!(%error, "scheduling did not say its warnings");
-            Vec::new()
+            Said::Warnings(Vec::new())
         }
         Err(_) => {
             tracing::debug!(limit = ?CHECK_LIMIT, "scheduling did not say its warnings in time");
-            Vec::new()
+            Said::Warnings(Vec::new())
         }
     }
 }
@@ -160,7 +170,7 @@ impl Finding {
 }
 
 impl Report {
-    fn of(findings: &[Finding], mut warnings: Vec<String>) -> Self {
+    fn of(findings: &[Finding], said: Said) -> Self {
         let state = |dependency: &str| {
             let answers = || findings.iter().flat_map(|it| &it.dependencies).filter(|(name, _)| *name == dependency);
             if answers().any(|(_, answer)| *answer == Answer::NotServing) {
@@ -172,6 +182,13 @@ impl Report {
             }
         };
         let mut culprits = Vec::new();
+        let mut warnings = match said {
+            Said::Warnings(warnings) => warnings,
+            Said::Refused => {
+                culprits.push("scheduling: refuses this gateway's mesh token".to_owned());
+                Vec::new()
+            }
+        };
         for dependency in ["postgres", "redis"] {
             let sufferers: Vec<_> = findings.iter().filter(|it| it.fails(dependency)).map(|it| it.service).collect();
             if !sufferers.is_empty() {

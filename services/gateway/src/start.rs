@@ -3,7 +3,7 @@
 use std::{convert::Infallible, time::Duration};
 
 use axum::{Router, middleware};
-use kinitro_chassis::{ServerLimits, Supervisor, serve_http};
+use kinitro_chassis::{MeshAccess, ServerLimits, Supervisor, serve_http};
 use kinitro_transcode::{Transcoder, complete_exchange};
 use tokio::net::TcpListener;
 use tower::Layer as _;
@@ -30,11 +30,16 @@ const FOR_KEY_HOLDERS: [&str; 2] = [FETCH, "/v1/tasks/submit"];
 const IMMUTABLE: &str = "/v1/scores/{cycle_id}";
 
 /// Starts the gateway on a listener: its server runs on the supervisor when this returns. The services may be away; the
-/// routes that need them answer 503 until they are there.
+/// routes that need them answer 503 until they are there. The gateway shows `mesh` to them; its own callers have keys of their own.
 ///
 /// # Errors
 /// [`Error`]: settings that cannot be used, and every way of being open by accident.
-pub async fn start(config: Config, listener: TcpListener, supervisor: &Supervisor) -> Result<(), Error> {
+pub async fn start(
+    config: Config,
+    mesh: &MeshAccess,
+    listener: TcpListener,
+    supervisor: &Supervisor,
+) -> Result<(), Error> {
     config.validate().map_err(Error::Config)?;
     let address = listener.local_addr()?;
     let access = Access::new(&config, address)?;
@@ -43,7 +48,7 @@ pub async fn start(config: Config, listener: TcpListener, supervisor: &Superviso
     }
     kinitro_chassis::render_metrics();
     // Around the router: by the time that its own layers run, the route is chosen.
-    let trimmed = NormalizePathLayer::trim_trailing_slash().layer(router(&config, &access)?);
+    let trimmed = NormalizePathLayer::trim_trailing_slash().layer(router(&config, mesh, &access)?);
     let router = Router::new().fallback_service(trimmed);
     let limits = ServerLimits {
         connections: config.max_connections as usize,
@@ -60,8 +65,8 @@ pub async fn start(config: Config, listener: TcpListener, supervisor: &Superviso
     Ok(())
 }
 
-fn router(config: &Config, access: &Access) -> Result<Router, Error> {
-    let upstreams = Upstreams::new(config)?;
+fn router(config: &Config, mesh: &MeshAccess, access: &Access) -> Result<Router, Error> {
+    let upstreams = Upstreams::new(config, mesh)?;
     let health = Health::new(upstreams.clone());
     let scrape = Scrape::new(upstreams.clone(), health.clone());
     let mut transcoder = Transcoder::new(kinitro_proto::FILE_DESCRIPTOR_SET)?

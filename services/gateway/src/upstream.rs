@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use kinitro_chassis::connect_lazy_within;
-use tonic::transport::Channel;
+use kinitro_chassis::{MeshAccess, MeshChannel};
 
 use crate::{Config, Error};
 
@@ -16,7 +15,7 @@ const CHANNEL_LIMIT: Duration = Duration::from_secs(35);
 #[derive(Clone)]
 pub(crate) struct Upstream {
     pub name: &'static str,
-    pub channel: Channel,
+    pub channel: MeshChannel,
     pub dependencies: &'static [&'static str],
 }
 
@@ -31,9 +30,9 @@ pub(crate) struct Upstreams {
 
 impl Upstreams {
     /// Connects lazily: a service need not be there yet.
-    pub fn new(config: &Config) -> Result<Self, Error> {
+    pub fn new(config: &Config, access: &MeshAccess) -> Result<Self, Error> {
         let upstream = |name, url: &str, dependencies| -> Result<Upstream, Error> {
-            Ok(Upstream { name, channel: connect_lazy_within(url, CHANNEL_LIMIT)?, dependencies })
+            Ok(Upstream { name, channel: access.channel_within(url, CHANNEL_LIMIT)?, dependencies })
         };
         Ok(Self {
             ingestion: upstream("ingestion", &config.ingestion_url, &["postgres", "chain"])?,

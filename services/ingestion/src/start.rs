@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use futures::FutureExt as _;
 use kinitro_chain::ChainClient;
-use kinitro_chassis::{GrpcServer, Supervisor};
+use kinitro_chassis::{GrpcServer, MeshAccess, Supervisor};
 use kinitro_crypto::PrivateKey;
 use kinitro_database::{Address, Database, PoolSettings, Schema};
 use kinitro_proto::ingestion::v1::ingestion_service_server::IngestionServiceServer;
@@ -27,7 +27,12 @@ pub async fn migrate(database: impl Into<Address>) -> Result<(), Error> {
 }
 
 /// Sets the service up and lets it run on the supervisor. Neither the chain nor the database need be there yet.
-pub async fn start(mut config: Config, listener: TcpListener, supervisor: &Supervisor) -> Result<(), Error> {
+pub async fn start(
+    mut config: Config,
+    access: &MeshAccess,
+    listener: TcpListener,
+    supervisor: &Supervisor,
+) -> Result<(), Error> {
     config.validate().map_err(Error::Config)?;
     let settings = PoolSettings {
         application: "kinitro-ingestion",
@@ -52,7 +57,7 @@ pub async fn start(mut config: Config, listener: TcpListener, supervisor: &Super
     });
 
     let service = Service { view: view.clone(), draining: supervisor.draining() };
-    GrpcServer::new("ingestion")
+    GrpcServer::new("ingestion", access)
         .add_service(IngestionServiceServer::new(service))
         .probe("postgres", database.address().to_owned(), move || {
             let database = database.clone();

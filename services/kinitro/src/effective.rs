@@ -10,6 +10,7 @@ use crate::settings::Settings;
 /// Prints the settings as TOML that `--config` takes, with secrets redacted. An unknown or invalid setting is an error.
 pub fn print(settings: &Settings) -> Result<()> {
     let sections = [
+        ("mesh", value(&settings.mesh(Value::Null)?)?),
         ("gateway", value(&settings.gateway(Value::Null)?)?),
         ("ingestion", value(&settings.ingestion(Value::Null)?)?),
         ("scheduling", value(&settings.scheduling(Value::Null)?)?),

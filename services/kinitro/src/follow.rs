@@ -2,17 +2,17 @@
 
 use std::time::{Duration, Instant};
 
+use kinitro_chassis::MeshChannel;
 use kinitro_proto::scheduling::v1::{
     Cycle, GetCycleRequest, GetStatusRequest, Status, scheduling_service_client::SchedulingServiceClient,
 };
-use tonic::transport::Channel;
 
 const POLL: Duration = Duration::from_secs(2);
 /// A cycle that gets on slowly is told of at least so often.
 const REMIND: Duration = Duration::from_secs(60);
 
 /// Writes lines to stderr until it is dropped.
-pub async fn follow(mut scheduling: SchedulingServiceClient<Channel>) {
+pub async fn follow(mut scheduling: SchedulingServiceClient<MeshChannel>) {
     let mut story = Story::default();
     loop {
         match look(&mut scheduling, &mut story).await {
@@ -26,7 +26,7 @@ pub async fn follow(mut scheduling: SchedulingServiceClient<Channel>) {
 
 /// The status, and the cycle that is to be told of, if there is one.
 async fn look(
-    scheduling: &mut SchedulingServiceClient<Channel>,
+    scheduling: &mut SchedulingServiceClient<MeshChannel>,
     story: &mut Story,
 ) -> Result<(Status, Option<Cycle>), tonic::Status> {
     let status = scheduling.get_status(GetStatusRequest {}).await?.into_inner();

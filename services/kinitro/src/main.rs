@@ -18,6 +18,7 @@ mod health;
 mod mesh;
 mod miner;
 mod operate;
+mod own_secret;
 mod policy;
 mod samples;
 mod score;
@@ -119,8 +120,8 @@ async fn run(cli: Cli, process: &'static str) -> Result<()> {
         Command::Crypto { action } => crypto::run(action).await,
         Command::Miner { action } => miner::run(action).await,
         Command::Db { action } => db::run(action, &settings).await,
-        Command::Cycle { action } => operate::cycle(action).await,
-        Command::DeadLetters { action } => operate::dead_letters(action).await,
+        Command::Cycle { action } => operate::cycle(action, &settings).await,
+        Command::DeadLetters { action } => operate::dead_letters(action, &settings).await,
         Command::Policy { action: PolicyAction::Serve { kind, host, port, latency_ms, chunk } } => {
             let options = ServeOptions { kind, latency: Duration::from_millis(latency_ms), chunk };
             serve_policy(options, SocketAddr::new(host, port)).await

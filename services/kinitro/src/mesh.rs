@@ -10,7 +10,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
-use kinitro_chassis::{Supervisor, SupervisorError};
+use kinitro_chassis::{MeshAccess, Supervisor, SupervisorError};
 use kinitro_stores::{DataDir, Postgres, Redis};
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, task::JoinHandle};
@@ -18,6 +18,7 @@ use tokio::{net::TcpListener, task::JoinHandle};
 use crate::{
     cli::InternalPorts,
     databases::Databases,
+    own_secret,
     samples::Samples,
     settings::{Settings, with},
 };
@@ -40,6 +41,8 @@ pub struct Plan {
     pub database_url: Option<String>,
     /// Redis to use instead of a private one.
     pub redis_url: Option<String>,
+    /// What services show each other; without a token the mesh uses the one of its data directory.
+    pub access: MeshAccess,
     /// The settings below the flags.
     pub settings: Settings,
     /// Where the gateway listens; absent for the configured address, or a free port of it when that one is taken.
@@ -75,6 +78,7 @@ pub struct Part {
 
 /// A running mesh.
 pub struct Mesh {
+    access: MeshAccess,
     parts: Vec<Part>,
     running: Vec<Running>,
     failed: tokio::sync::mpsc::UnboundedReceiver<()>,
@@ -93,9 +97,20 @@ impl Mesh {
     /// Starts everything; returns when every service listens.
     pub async fn start(plan: Plan) -> Result<Self> {
         let data_dir = DataDir::lock(&plan.data_dir)?;
+        let access = match plan.access.has_token() {
+            true => plan.access.clone(),
+            false => plan.access.clone().with_token(own_secret::mesh_token(&plan.data_dir)?),
+        };
         let (sender, failed) = tokio::sync::mpsc::unbounded_channel();
-        let mut mesh =
-            Self { parts: Vec::new(), running: Vec::new(), failed, postgres: None, redis: None, _data_dir: data_dir };
+        let mut mesh = Self {
+            access,
+            parts: Vec::new(),
+            running: Vec::new(),
+            failed,
+            postgres: None,
+            redis: None,
+            _data_dir: data_dir,
+        };
         match mesh.start_parts(plan, sender).await {
             Ok(()) => Ok(mesh),
             Err(error) => {
@@ -106,6 +121,11 @@ impl Mesh {
                 Err(error)
             }
         }
+    }
+
+    /// What a caller of the services shows, and they ask for.
+    pub fn access(&self) -> &MeshAccess {
+        &self.access
     }
 
     /// All parts, in the order of the data's way.
@@ -156,6 +176,7 @@ impl Mesh {
 
     async fn start_parts(&mut self, plan: Plan, sender: tokio::sync::mpsc::UnboundedSender<()>) -> Result<()> {
         let settings = &plan.settings;
+        let access = self.access.clone();
         let databases = match plan.database_url {
             Some(url) => Databases::given(url, settings).await?,
             None => {
@@ -205,17 +226,17 @@ impl Mesh {
             (config.database_user, config.database_password, config.database_password_file) = (None, None, None);
         }
         let supervisor = self.begin("ingestion", url_of(&ingestion)?, &sender);
-        kinitro_ingestion::start(config, ingestion, &supervisor).await?;
+        kinitro_ingestion::start(config, &access, ingestion, &supervisor).await?;
 
         let mut config = settings.scoring(with(plan.scoring_flags, json!({ "database_url": databases.scoring })))?;
         if databases.own {
             (config.database_user, config.database_password, config.database_password_file) = (None, None, None);
         }
         let supervisor = self.begin("scoring", url_of(&scoring)?, &sender);
-        kinitro_scoring::start(config, scoring, &supervisor).await?;
+        kinitro_scoring::start(config, &access, scoring, &supervisor).await?;
 
         if let (Some(samples), Some(chain)) = (&plan.samples, self.url("devchain")) {
-            let ingestion = urls["ingestion_url"].as_str().unwrap_or_default();
+            let ingestion = access.channel(urls["ingestion_url"].as_str().unwrap_or_default())?;
             samples.join(chain, ingestion).await?;
         }
 
@@ -233,7 +254,7 @@ impl Mesh {
             (config.redis_password, config.redis_password_file) = (None, None);
         }
         let supervisor = self.begin("scheduling", url_of(&scheduling)?, &sender);
-        kinitro_scheduling::start(config, scheduling, &supervisor).await?;
+        kinitro_scheduling::start(config, &access, scheduling, &supervisor).await?;
 
         let config = settings.gateway(with(plan.gateway_flags, urls.clone()))?;
         let gateway = match plan.gateway {
@@ -247,13 +268,13 @@ impl Mesh {
             }
         };
         let supervisor = self.begin("gateway", url_of(&gateway)?, &sender);
-        kinitro_gateway::start(config, gateway, &supervisor).await?;
+        kinitro_gateway::start(config, &access, gateway, &supervisor).await?;
 
         if let Some(flags) = plan.execution_flags {
             let execution = choose("--execution-port", plan.ports.execution_port, port(EXECUTION_PORT))?;
             let config = settings.execution(with(flags, json!({ "scheduling_url": urls["scheduling_url"] })))?;
             let supervisor = self.begin("execution", url_of(&execution)?, &sender);
-            kinitro_execution::start(config, settings.family_worker(), execution, &supervisor).await?;
+            kinitro_execution::start(config, settings.family_worker(), &access, execution, &supervisor).await?;
         }
         Ok(())
     }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use kinitro_chain::{ChainClient, Signer, Wait};
-use kinitro_chassis::connect_lazy;
+use kinitro_chassis::MeshChannel;
 use kinitro_commitment::write_commitment;
 use kinitro_proto::ingestion::v1::{ListMinersRequest, ingestion_service_client::IngestionServiceClient};
 use serde_json::{Value, json};
@@ -33,9 +33,9 @@ pub struct Samples {
 
 impl Samples {
     /// Serves and commits their policies; returns when ingestion has read that all of them can be evaluated.
-    pub async fn join(&self, chain_url: &str, ingestion_url: &str) -> Result<()> {
+    pub async fn join(&self, chain_url: &str, ingestion: MeshChannel) -> Result<()> {
         serve_and_commit(&self.miners, chain_url, self.netuid, &self.stop).await?;
-        let mut ingestion = IngestionServiceClient::new(connect_lazy(ingestion_url)?);
+        let mut ingestion = IngestionServiceClient::new(ingestion);
         let deadline = Instant::now() + READ_LIMIT;
         loop {
             let answer = ingestion.list_miners(ListMinersRequest {}).await;

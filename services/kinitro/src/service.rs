@@ -6,7 +6,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
-use kinitro_chassis::Supervisor;
+use kinitro_chassis::{MeshAccess, Supervisor};
 use serde_json::Value;
 use tokio::net::TcpListener;
 
@@ -29,9 +29,10 @@ pub async fn gateway(args: GatewayArgs, settings: Settings) -> Result<()> {
         flags.extend(port.map(|port| ("port".to_owned(), port.into())));
     }
     let config = settings.gateway(flags)?;
+    let access = settings.access(&args.mesh)?;
     let listener = bind(SocketAddr::new(config.host, config.port)).await?;
     let supervisor = Supervisor::new();
-    kinitro_gateway::start(config, listener, &supervisor).await?;
+    kinitro_gateway::start(config, &access, listener, &supervisor).await?;
     Ok(supervisor.run(DRAIN).await?)
 }
 
@@ -43,43 +44,47 @@ pub async fn scheduling(args: SchedulingArgs, settings: Settings) -> Result<()> 
         );
     }
     let config = settings.scheduling(serde_json::to_value(&args.flags)?)?;
-    let listener = listen(&args.listen, 50052).await?;
+    let access = settings.access(&args.mesh)?;
+    let listener = listen_in_mesh("scheduling", &access, &args.listen, 50052).await?;
     let supervisor = Supervisor::new();
-    kinitro_scheduling::start(config, listener, &supervisor).await?;
+    kinitro_scheduling::start(config, &access, listener, &supervisor).await?;
     Ok(supervisor.run(DRAIN).await?)
 }
 
 /// `kinitro execution`.
 pub async fn execution(args: ExecutionArgs, settings: Settings) -> Result<()> {
     let config = settings.execution(serde_json::to_value(&args.flags)?)?;
-    let listener = match listen(&args.listen, 50053).await {
+    let access = settings.access(&args.mesh)?;
+    let listener = match listen_in_mesh("execution", &access, &args.listen, 50053).await {
         Err(error) if args.listen.port.is_none() && is_taken(&error) => {
             tracing::info!("port 50053 is taken, probably by another executor on this machine: taking a free one");
-            listen(&args.listen, 0).await?
+            listen_in_mesh("execution", &access, &args.listen, 0).await?
         }
         outcome => outcome?,
     };
     let drain = Duration::from_secs_f64(config.drain_seconds) + DELIVERY;
     let supervisor = Supervisor::new();
-    kinitro_execution::start(config, settings.family_worker(), listener, &supervisor).await?;
+    kinitro_execution::start(config, settings.family_worker(), &access, listener, &supervisor).await?;
     Ok(supervisor.run(drain).await?)
 }
 
 /// `kinitro ingestion`.
 pub async fn ingestion(args: IngestionArgs, settings: Settings) -> Result<()> {
     let config = settings.ingestion(serde_json::to_value(&args.flags)?)?;
-    let listener = listen(&args.listen, 50051).await?;
+    let access = settings.access(&args.mesh)?;
+    let listener = listen_in_mesh("ingestion", &access, &args.listen, 50051).await?;
     let supervisor = Supervisor::new();
-    kinitro_ingestion::start(config, listener, &supervisor).await?;
+    kinitro_ingestion::start(config, &access, listener, &supervisor).await?;
     Ok(supervisor.run(DRAIN).await?)
 }
 
 /// `kinitro scoring`.
 pub async fn scoring(args: ScoringArgs, settings: Settings) -> Result<()> {
     let config = settings.scoring(serde_json::to_value(&args.flags)?)?;
-    let listener = listen(&args.listen, 50054).await?;
+    let access = settings.access(&args.mesh)?;
+    let listener = listen_in_mesh("scoring", &access, &args.listen, 50054).await?;
     let supervisor = Supervisor::new();
-    kinitro_scoring::start(config, listener, &supervisor).await?;
+    kinitro_scoring::start(config, &access, listener, &supervisor).await?;
     Ok(supervisor.run(DRAIN).await?)
 }
 
@@ -103,16 +108,22 @@ pub async fn validate(args: ValidateArgs, settings: Settings) -> Result<()> {
 /// `kinitro devchain`.
 pub async fn devchain(args: DevchainArgs, settings: Settings) -> Result<()> {
     let config = settings.devchain(serde_json::to_value(&args.flags)?)?;
-    let listener = listen(&args.listen, 9944).await?;
+    let listener = bind(address(&args.listen, 9944)).await?;
     let supervisor = Supervisor::new();
     kinitro_devchain::start(config, listener, &supervisor).await?;
     Ok(supervisor.run(DRAIN).await?)
 }
 
-/// Services without authentication of their own listen on loopback unless told otherwise.
-async fn listen(listen: &Listen, port: u16) -> Result<TcpListener> {
+/// A service of the mesh listens on loopback unless told otherwise, and elsewhere only with a token. It is refused before it listens.
+async fn listen_in_mesh(name: &'static str, access: &MeshAccess, listen: &Listen, port: u16) -> Result<TcpListener> {
+    let address = address(listen, port);
+    access.may_listen(name, address)?;
+    bind(address).await
+}
+
+fn address(listen: &Listen, port: u16) -> SocketAddr {
     let host = listen.host.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
-    bind(SocketAddr::new(host, listen.port.unwrap_or(port))).await
+    SocketAddr::new(host, listen.port.unwrap_or(port))
 }
 
 fn is_taken(error: &anyhow::Error) -> bool {

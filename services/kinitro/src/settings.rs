@@ -5,14 +5,17 @@
 
 use std::{collections::BTreeMap, ffi::OsString, path::PathBuf};
 
-use kinitro_chassis::{ConfigError, ConfigLoader, field_names};
+use kinitro_chassis::{ConfigError, ConfigLoader, MeshAccess, MeshConfig, field_names};
 use kinitro_execution::WorkerCommand;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use serde_json::Value;
+use serde_json::{Value, json};
+
+use crate::cli::MeshArgs;
 
 /// The sections that a file may have.
-const SECTIONS: [&str; 8] =
-    ["gateway", "scheduling", "ingestion", "scoring", "execution", "validator", "devchain", "db"];
+const SECTIONS: [&str; 9] =
+    ["mesh", "gateway", "scheduling", "ingestion", "scoring", "execution", "validator", "devchain", "db"];
+const MESH: &str = "mesh";
 const SCHEDULER: &str = "KINITRO_SCHEDULER_";
 
 /// The settings of `kinitro db`: section `[db]`, variables `KINITRO_DB_*`. What is absent is scheduling's.
@@ -70,7 +73,8 @@ const SHARED: [(&str, &str, &str); 6] = [
 ];
 
 /// What variables of ours begin with, or are.
-const KNOWN: [&str; 16] = [
+const KNOWN: [&str; 17] = [
+    "KINITRO_MESH_",
     "KINITRO_API_",
     "KINITRO_SCHEDULER_",
     "KINITRO_EXECUTOR_",
@@ -90,6 +94,21 @@ const KNOWN: [&str; 16] = [
 ];
 
 impl Settings {
+    /// What the services of this process share: section `[mesh]`, variables `KINITRO_MESH_*`.
+    pub fn mesh(&self, flags: Value) -> Result<MeshConfig, ConfigError> {
+        self.load(MESH, "KINITRO_MESH_", &[], flags)
+    }
+
+    /// What this process shows to services and asks of its callers, with the tokens read from their files. A file that is named on the
+    /// command line takes the place of every other way to name the token.
+    pub fn access(&self, args: &MeshArgs) -> Result<MeshAccess, ConfigError> {
+        let mut config = self.mesh(json!({ "token_file": args.token_file }))?;
+        if args.token_file.is_some() {
+            config.token = None;
+        }
+        config.access().map_err(|error| ConfigError::Invalid { section: MESH, reason: error.to_string() })
+    }
+
     /// The gateway's.
     pub fn gateway(&self, flags: Value) -> Result<kinitro_gateway::Config, ConfigError> {
         let mut config: kinitro_gateway::Config = self.load("gateway", "KINITRO_API_", &[], flags)?;
@@ -153,7 +172,8 @@ impl Settings {
             .also_known(also.iter().cloned())
             .flags(flags);
         let config = loader.load()?;
-        if self.alone {
+        // What all services share is loaded besides a service's own section, which says it.
+        if self.alone && section != MESH {
             say_without_effect(section, loader.without_effect::<C>());
         }
         Ok(config)

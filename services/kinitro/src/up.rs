@@ -2,14 +2,11 @@
 
 use std::{
     fs,
-    io::Write as _,
     net::{IpAddr, Ipv4Addr, SocketAddr},
-    os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
 };
 
 use anyhow::{Context as _, Result, bail};
-use kinitro_chassis::connect_lazy;
 use kinitro_proto::scheduling::v1::scheduling_service_client::SchedulingServiceClient;
 use serde_json::{Value, json};
 use tokio::signal::unix::{SignalKind, signal};
@@ -19,6 +16,7 @@ use crate::{
     cli::UpArgs,
     follow,
     mesh::{Mesh, Plan},
+    own_secret,
     samples::{self, SampleMiner, Samples},
     settings::Settings,
 };
@@ -46,17 +44,19 @@ pub async fn run(args: UpArgs, settings: Settings) -> Result<()> {
         eprintln!("starting; sample miners commit their policies before the first cycle");
         plan.samples = Some(Samples { miners, netuid, stop: policies.clone() });
     }
-    let key_file = data_dir.join("api-key");
+    let key_file = own_secret::api_key_file(&data_dir);
     let authenticated = plan.gateway_flags.get("no_auth").is_none();
+    let own_token = (!plan.access.has_token()).then(|| own_secret::mesh_token_file(&data_dir));
 
     let mut mesh = tokio::select! {
         mesh = Mesh::start(plan) => mesh?,
         _ = terminate.recv() => bail!("stopped while starting"),
         _ = interrupt.recv() => bail!("stopped while starting"),
     };
-    print_screen(&mesh, &data_dir, authenticated.then_some(key_file.as_path()));
+    print_screen(&mesh, &data_dir, authenticated.then_some(key_file.as_path()), own_token.as_deref());
 
-    let scheduling = SchedulingServiceClient::new(connect_lazy(mesh.url("scheduling").unwrap_or_default())?);
+    let scheduling = mesh.access().channel(mesh.url("scheduling").unwrap_or_default())?;
+    let scheduling = SchedulingServiceClient::new(scheduling);
     let following = tokio::spawn(follow::follow(scheduling));
     let failure = tokio::select! {
         failure = mesh.failure() => Some(failure),
@@ -80,7 +80,8 @@ pub async fn run(args: UpArgs, settings: Settings) -> Result<()> {
     }
 }
 
-fn default_data_dir() -> Result<PathBuf> {
+/// Where `kinitro up` keeps its data unless told otherwise.
+pub fn default_data_dir() -> Result<PathBuf> {
     let here = kinitro_stores::postgres_can_reach(Path::new("."))?;
     Ok(PathBuf::from(if here { ".kinitro" } else { "/var/lib/kinitro" }))
 }
@@ -103,7 +104,14 @@ fn plan(args: UpArgs, data_dir: PathBuf, settings: Settings, miners: &[SampleMin
         gateway_flags: flags([
             ("host", address.map(|address| json!(address.ip()))),
             ("no_auth", yes(args.no_auth)),
-            ("api_key", if own_key { Some(json!(api_key(&data_dir)?)) } else { None }),
+            (
+                "api_key",
+                if own_key {
+                    Some(json!(own_secret::read_or_make(&own_secret::api_key_file(&data_dir))?))
+                } else {
+                    None
+                },
+            ),
         ]),
         scheduling_flags: flags([
             ("eval_interval_seconds", args.eval_interval.map(Value::from)),
@@ -138,6 +146,7 @@ fn plan(args: UpArgs, data_dir: PathBuf, settings: Settings, miners: &[SampleMin
             ]);
             (flags, args.chain_port)
         }),
+        access: settings.access(&args.mesh)?,
         database_url: args.database_url,
         redis_url: args.redis_url,
         data_dir,
@@ -157,24 +166,7 @@ fn yes(given: bool) -> Option<Value> {
     given.then_some(Value::Bool(true))
 }
 
-/// The API key of this data directory, made at the first start.
-fn api_key(data_dir: &Path) -> Result<String> {
-    let path = data_dir.join("api-key");
-    if let Ok(key) = fs::read_to_string(&path) {
-        return Ok(key.trim().to_owned());
-    }
-    let key = format!("{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple());
-    let mut file = fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&path)
-        .with_context(|| format!("cannot write {}", path.display()))?;
-    writeln!(file, "{key}")?;
-    Ok(key)
-}
-
-fn print_screen(mesh: &Mesh, data_dir: &Path, key_file: Option<&Path>) {
+fn print_screen(mesh: &Mesh, data_dir: &Path, key_file: Option<&Path>, own_token: Option<&Path>) {
     println!("kinitro {} is up. Ctrl-C stops everything.\n", env!("CARGO_PKG_VERSION"));
     for part in mesh.parts() {
         println!("  {:<11} {}", part.name, part.url);
@@ -187,6 +179,10 @@ fn print_screen(mesh: &Mesh, data_dir: &Path, key_file: Option<&Path>) {
         Some(path) if path.exists() => println!("  API key     in {}", path.display()),
         Some(_) => println!("  API key     as configured"),
         None => println!("  API key     none needed: authentication is off"),
+    }
+    match own_token {
+        Some(path) => println!("  mesh token  in {}", path.display()),
+        None => println!("  mesh token  as configured"),
     }
     let gateway = mesh.url("gateway").unwrap_or_default();
     println!("\n  curl {gateway}/health");

@@ -97,6 +97,8 @@ fn config_shows_what_counts_and_no_secret() {
         ("KINITRO_SCHEDULER_DATABASE_URL", "postgresql+asyncpg://kin:s3cret@db.example/kinitro"),
         ("KINITRO_SCHEDULER_REDIS_URL", "redis://:hush@redis.example:6379/0"),
         ("KINITRO_EXECUTOR_API_KEY", "sesame-too"),
+        ("KINITRO_MESH_TOKEN", "sesame-of-the-mesh"),
+        ("KINITRO_MESH_TOKEN_PREVIOUS", "sesame-of-yesterday"),
         ("KINITRO_API_PORT", "9000"),
     ];
     let output = run_with(&secrets, &["--config", file.to_str().unwrap(), "config"]);
@@ -109,7 +111,7 @@ fn config_shows_what_counts_and_no_secret() {
     assert_eq!(effective["gateway"]["port"].as_integer(), Some(9000), "a variable goes before the file");
     assert_eq!(effective["scheduling"]["episodes_per_env"].as_integer(), Some(7));
     assert!(effective["scheduling"]["database_url"].as_str().unwrap().contains("kin:***@db.example/kinitro"), "{text}");
-    for section in ["gateway", "ingestion", "scheduling", "execution", "scoring", "validator", "devchain"] {
+    for section in ["mesh", "gateway", "ingestion", "scheduling", "execution", "scoring", "validator", "devchain"] {
         assert!(effective.contains_key(section), "{section}: {text}");
     }
 }

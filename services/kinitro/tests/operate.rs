@@ -9,7 +9,7 @@ use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use support::{
     ALONE, eventually,
-    up::{Up, folder, kinitro},
+    up::{DATA_DIR, Up, folder, kinitro},
 };
 
 fn run(arguments: &[&str]) -> Output {
@@ -27,7 +27,8 @@ async fn an_operator_starts_sees_and_cancels_a_cycle_and_looks_after_dead_letter
     let _alone = ALONE.lock().await;
     let folder = folder();
     let mut up = Up::start(folder.path(), &["--samples", "--no-executor"]).await;
-    let at = ["--scheduling-url", up.url("scheduling")];
+    let data_dir = folder.path().join(DATA_DIR);
+    let at = ["--scheduling-url", up.url("scheduling"), "--data-dir", data_dir.to_str().unwrap()];
     let ask = |arguments: &[&str]| run(&[arguments, &at[..]].concat());
     let document = |arguments: &[&str]| -> Value {
         let output = ask(&[arguments, &["--json"][..]].concat());
@@ -38,6 +39,17 @@ async fn an_operator_starts_sees_and_cancels_a_cycle_and_looks_after_dead_letter
     let (code, out, err) = said(&ask(&["cycle", "show"]));
     assert_eq!((code, out.as_str()), (Some(1), ""));
     assert!(err.contains("CYCLE_NOT_FOUND"), "{err}");
+
+    // The token of `up` is found in the directory where it was started; elsewhere a command says what to set.
+    let show = ["cycle", "show", "--scheduling-url", up.url("scheduling")];
+    let (_, _, err) = said(&kinitro(folder.path(), &show).output().unwrap());
+    assert!(err.contains("CYCLE_NOT_FOUND"), "{err}");
+    let (code, out, err) = said(&run(&show));
+    assert_eq!((code, out.as_str()), (Some(1), ""));
+    assert!(err.contains("(MESH_TOKEN_") && err.contains("KINITRO_MESH_TOKEN_FILE"), "{err}");
+    let (code, _, err) = said(&run(&["cycle", "show", "--data-dir", "/"]));
+    assert_eq!(code, Some(1));
+    assert!(err.contains("give another --data-dir"), "{err}");
 
     let start = ["cycle", "start", "--episodes-per-env", "2", "--env-ids", "metaworld/push-v3,metaworld/reach-v3"];
     let started = eventually("a cycle starts", || async {

@@ -68,7 +68,9 @@ async fn the_parts_of_up_listen_where_they_are_told_and_no_service_is_a_superuse
 /// A process that is killed with the test, and where its log says that it listens.
 fn listening(arguments: &[&str]) -> (Killed, String) {
     let mut command = kinitro(Path::new("/"), arguments);
-    command.env("KINITRO_EXECUTOR_SCHEDULING_URL", "http://127.0.0.1:1").stdout(Stdio::null()).stderr(Stdio::piped());
+    command.env("KINITRO_EXECUTOR_SCHEDULING_URL", "http://127.0.0.1:1");
+    // Without it a service listens on loopback only.
+    command.env("KINITRO_MESH_TOKEN", "the-token-of-this-test").stdout(Stdio::null()).stderr(Stdio::piped());
     let mut child = Killed(command.spawn().unwrap());
     let mut lines = BufReader::new(child.0.stderr.take().unwrap()).lines();
     let mut log = String::new();

@@ -6,6 +6,7 @@ mod support;
 
 use std::collections::BTreeSet;
 
+use kinitro_chassis::MeshChannel;
 use prost_reflect::{
     DescriptorPool, DynamicMessage, MessageDescriptor, SerializeOptions, prost::Message as _,
     prost_types::FileDescriptorProto,
@@ -20,7 +21,6 @@ use tonic::{
     client::Grpc,
     codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder},
     codegen::tokio_stream,
-    transport::Channel,
 };
 
 /// A client of one version of reflection; the two differ in their types' paths only.
@@ -34,7 +34,7 @@ macro_rules! reflection {
 
             use super::*;
 
-            async fn ask(channel: &Channel, question: MessageRequest) -> MessageResponse {
+            async fn ask(channel: &MeshChannel, question: MessageRequest) -> MessageResponse {
                 let request = ServerReflectionRequest { message_request: Some(question), ..Default::default() };
                 let mut client = ServerReflectionClient::new(channel.clone());
                 let answers = client.server_reflection_info(tokio_stream::once(request)).await;
@@ -42,7 +42,7 @@ macro_rules! reflection {
             }
 
             /// The full names of all services.
-            pub async fn services(channel: &Channel) -> Vec<String> {
+            pub async fn services(channel: &MeshChannel) -> Vec<String> {
                 match ask(channel, MessageRequest::ListServices(String::new())).await {
                     MessageResponse::ListServicesResponse(list) => {
                         list.service.into_iter().map(|service| service.name).collect()
@@ -52,7 +52,7 @@ macro_rules! reflection {
             }
 
             /// The file of a service and all that it imports.
-            pub async fn descriptors(channel: &Channel, service: &str) -> DescriptorPool {
+            pub async fn descriptors(channel: &MeshChannel, service: &str) -> DescriptorPool {
                 let mut files: Vec<FileDescriptorProto> = Vec::new();
                 let mut wanted = vec![MessageRequest::FileContainingSymbol(service.to_owned())];
                 while let Some(question) = wanted.pop() {
@@ -116,7 +116,7 @@ impl Decoder for Dynamic {
 }
 
 /// Calls `package.Service/Method` with JSON for a message and gives the answer as JSON.
-async fn call(channel: &Channel, pool: &DescriptorPool, method: &str, request: &Value) -> Result<Value, Status> {
+async fn call(channel: &MeshChannel, pool: &DescriptorPool, method: &str, request: &Value) -> Result<Value, Status> {
     let (service, name) = method.split_once('/').unwrap();
     let service = pool.get_service_by_name(service).unwrap();
     let descriptor = service.methods().find(|method| method.name() == name).unwrap();
@@ -154,7 +154,7 @@ async fn every_service_can_be_discovered_and_called_without_generated_code() {
         ("scoring", "kinitro.scoring.v1.ScoringService", "ScoreCycle", score),
     ];
     for (part, service, method, request) in calls {
-        let channel = kinitro_chassis::connect_lazy(up.url(part)).unwrap();
+        let channel = up.channel(part);
         let expected = [service, HEALTH];
         for (version, names) in [("v1", v1::services(&channel).await), ("v1alpha", v1alpha::services(&channel).await)] {
             let listed = |name: &&str| names.iter().any(|listed| listed == name);

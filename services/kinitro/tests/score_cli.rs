@@ -111,7 +111,7 @@ async fn scored(database_url: &str) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let channel = connect_lazy(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
     let supervisor = Supervisor::new();
-    kinitro_scoring::start(config, listener, &supervisor).await.unwrap();
+    kinitro_scoring::start(config, &kinitro_chassis::MeshAccess::default(), listener, &supervisor).await.unwrap();
     let miner = |uid| MinerIdentity {
         uid,
         hotkey: format!("5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQ{uid}"),

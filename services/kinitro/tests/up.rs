@@ -36,6 +36,11 @@ async fn up_shows_where_everything_is_and_ctrl_c_stops_all_of_it() {
     assert_eq!(fetch().send().await.unwrap().status(), 401);
     assert_eq!(fetch().bearer_auth(key.trim()).send().await.unwrap().status(), 200);
 
+    // So was the token that the services show each other.
+    assert!(up.screen.contains(".kinitro/mesh-token"), "{}", up.screen);
+    let token_file = folder.path().join(".kinitro/mesh-token");
+    assert_eq!(fs::metadata(&token_file).unwrap().permissions().mode() & 0o777, 0o600);
+
     let second = kinitro(folder.path(), &["up", "--port", "0", "--data-dir", ".kinitro"]).output().unwrap();
     let message = String::from_utf8_lossy(&second.stderr);
     assert_eq!((second.status.code(), second.stdout.len()), (Some(1), 0), "{message}");
@@ -56,7 +61,7 @@ async fn a_killed_up_leaves_no_process_behind_and_the_next_one_has_its_results()
     let folder = folder();
     let mut up = Up::start(folder.path(), &["--samples"]).await;
     let gateway = up.url("gateway").to_owned();
-    let channel = kinitro_chassis::connect_lazy(up.url("scheduling")).unwrap();
+    let channel = up.channel("scheduling");
     eventually("all samples are active", || async {
         let miners = body(&format!("{gateway}/v1/miners")).await;
         let active = miners["miners"].as_array().unwrap().iter().filter(|miner| miner["status"] == "active").count();

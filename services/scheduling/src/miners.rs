@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
+use kinitro_chassis::MeshChannel;
 use kinitro_commitment::ENDPOINT_LIMIT;
 use kinitro_domain::{Hotkey, MinerUid};
 use kinitro_proto::ingestion::v1::{
@@ -11,7 +12,7 @@ use tokio::{
     sync::{Mutex, RwLock},
     time::{Instant, timeout},
 };
-use tonic::{Request, transport::Channel};
+use tonic::Request;
 
 use crate::error::CycleError;
 
@@ -37,14 +38,14 @@ type Answer = Result<Arc<ListMinersResponse>, String>;
 
 /// The client of ingestion. Remembers the last answer for a second, so that public questions cost ingestion nothing.
 pub struct Ingestion {
-    channel: Channel,
+    channel: MeshChannel,
     address: String,
     last: Mutex<Option<(Instant, Answer)>>,
     counts: RwLock<Option<MinerCounts>>,
 }
 
 impl Ingestion {
-    pub fn new(channel: Channel, address: String) -> Self {
+    pub fn new(channel: MeshChannel, address: String) -> Self {
         Self { channel, address, last: Mutex::new(None), counts: RwLock::new(None) }
     }
 

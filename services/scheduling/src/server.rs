@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use kinitro_chassis::{GrpcServer, Supervisor, connect_lazy, connect_lazy_within};
+use kinitro_chassis::{GrpcServer, MeshAccess, Supervisor};
 use kinitro_database::{Address, Database, PoolSettings, Schema};
 use kinitro_proto::scheduling::v1::scheduling_service_server::SchedulingServiceServer;
 use kinitro_queue::{EventBus, WorkQueue};
@@ -42,7 +42,12 @@ pub async fn migrate(database: impl Into<Address>) -> Result<(), Error> {
 
 /// Starts the service on a listener: its server and its loops run on the supervisor when this returns. Postgres, Redis, ingestion and
 /// scoring may be away: it waits for them, and says so in its health.
-pub async fn start(config: Config, listener: TcpListener, supervisor: &Supervisor) -> Result<(), Error> {
+pub async fn start(
+    config: Config,
+    access: &MeshAccess,
+    listener: TcpListener,
+    supervisor: &Supervisor,
+) -> Result<(), Error> {
     config.validate().map_err(Error::Config)?;
     let environments = config.environments().map_err(Error::Config)?;
     if environments.is_empty() {
@@ -77,8 +82,8 @@ pub async fn start(config: Config, listener: TcpListener, supervisor: &Superviso
     let cycles = Arc::new(Cycles {
         pool,
         tasks: tasks.clone(),
-        ingestion: Ingestion::new(connect_lazy(&config.ingestion_url)?, config.ingestion_url.clone()),
-        scoring: connect_lazy_within(&config.scoring_url, SCORING_LIMIT)?,
+        ingestion: Ingestion::new(access.channel(&config.ingestion_url)?, config.ingestion_url.clone()),
+        scoring: access.channel_within(&config.scoring_url, SCORING_LIMIT)?,
         events,
         config,
         environments,
@@ -91,7 +96,7 @@ pub async fn start(config: Config, listener: TcpListener, supervisor: &Superviso
     if !on_demand {
         supervisor.spawn("cycle timer", cycles.clone().run_timer(supervisor.draining()));
     }
-    GrpcServer::new("scheduling")
+    GrpcServer::new("scheduling", access)
         .add_service(SchedulingServiceServer::new(Scheduling::new(cycles)))
         .probe("postgres", database.address().to_owned(), move || {
             let database = database.clone();

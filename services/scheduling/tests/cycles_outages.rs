@@ -299,7 +299,14 @@ async fn a_cycle_is_played_behind_pgbouncer_in_session_mode_and_the_other_modes_
         deployment.config.database_url = bouncer.url_of(name);
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let supervisor = kinitro_chassis::Supervisor::new();
-        let refusal = kinitro_scheduling::start(deployment.config.clone(), listener, &supervisor).await.unwrap_err();
+        let refusal = kinitro_scheduling::start(
+            deployment.config.clone(),
+            &kinitro_chassis::MeshAccess::default(),
+            listener,
+            &supervisor,
+        )
+        .await
+        .unwrap_err();
         assert!(refusal.to_string().contains("set pool_mode = session"), "{mode}: {refusal}");
     }
 }

@@ -27,7 +27,7 @@ use std::time::Duration;
 
 pub use config::Config;
 pub use error::Error;
-use kinitro_chassis::{GrpcServer, MAX_MESSAGE_BYTES, Supervisor};
+use kinitro_chassis::{GrpcServer, MAX_MESSAGE_BYTES, MeshAccess, Supervisor};
 use kinitro_database::{Address, Database, PoolSettings, Schema};
 use kinitro_proto::scoring::v1::scoring_service_server::ScoringServiceServer;
 pub use no_success::NoSuccess;
@@ -49,7 +49,12 @@ pub async fn migrate(database: impl Into<Address>) -> Result<(), Error> {
 
 /// Serves the scoring service on `listener` until the supervisor drains. Comes up without Postgres; until it is there,
 /// health says so and calls are answered UNAVAILABLE.
-pub async fn start(config: Config, listener: TcpListener, supervisor: &Supervisor) -> Result<(), Error> {
+pub async fn start(
+    config: Config,
+    access: &MeshAccess,
+    listener: TcpListener,
+    supervisor: &Supervisor,
+) -> Result<(), Error> {
     config.validate().map_err(Error::Config)?;
     let scheme = config.scheme().map_err(Error::Config)?;
     let without_success = config.without_success().map_err(Error::Config)?;
@@ -64,7 +69,7 @@ pub async fn start(config: Config, listener: TcpListener, supervisor: &Superviso
     let store = Store::new(database.pool().clone());
     let service = ScoringServiceServer::new(Scoring::new(store, scheme, without_success))
         .max_decoding_message_size(MAX_MESSAGE_BYTES);
-    GrpcServer::new("scoring")
+    GrpcServer::new("scoring", access)
         .add_service(service)
         .probe("postgres", database.address().to_owned(), move || {
             let database = database.clone();

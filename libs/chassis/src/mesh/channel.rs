@@ -1,9 +1,18 @@
-//! Channels to other services.
+//! Channels to other services: the one place that presents this process's credentials.
 
-use std::time::Duration;
+use std::{
+    task::{Context, Poll},
+    time::Duration,
+};
 
-use tonic::transport::{Channel, Endpoint};
+use http::{HeaderValue, Request, Response, header::AUTHORIZATION};
+use tonic::{
+    body::Body,
+    transport::{Channel, Endpoint, Error},
+};
+use tower::Service;
 
+use super::MeshAccess;
 use crate::ChassisError;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -11,7 +20,46 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(10);
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A channel that connects at the first call and reconnects by itself, so services may start in any order.
+/// A channel that shows the mesh token with every call, where this process has one. Give it to no client of anything outside the
+/// mesh.
+#[derive(Debug, Clone)]
+pub struct MeshChannel {
+    channel: Channel,
+    credentials: Option<HeaderValue>,
+}
+
+impl MeshAccess {
+    /// A channel to a service of the mesh, as [`connect_lazy`] makes it, with our credentials.
+    pub fn channel(&self, url: &str) -> Result<MeshChannel, ChassisError> {
+        self.channel_within(url, REQUEST_TIMEOUT)
+    }
+
+    /// [`Self::channel`] with another limit for a call.
+    pub fn channel_within(&self, url: &str, request_timeout: Duration) -> Result<MeshChannel, ChassisError> {
+        let channel = connect_lazy_within(url, request_timeout)?;
+        Ok(MeshChannel { channel, credentials: self.credentials() })
+    }
+}
+
+impl Service<Request<Body>> for MeshChannel {
+    type Response = Response<Body>;
+    type Error = Error;
+    type Future = <Channel as Service<Request<Body>>>::Future;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.channel.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+        if let Some(credentials) = &self.credentials {
+            request.headers_mut().insert(AUTHORIZATION, credentials.clone());
+        }
+        self.channel.call(request)
+    }
+}
+
+/// A channel without credentials: for what answers everyone, and for services that ask for none. It connects at the first call and
+/// reconnects by itself, so services may start in any order.
 ///
 /// A call fails with `Unavailable` when no connection can be made within 2 s, and with tonic's `Cancelled` when it
 /// has no answer within 30 s ([`crate::ErrorCode::from_status`] tells it from other cancellations); a call that sets an earlier deadline keeps it. A stream counts as answered when it begins.

@@ -10,6 +10,10 @@ use tonic_reflection::server::Builder;
 use crate::ChassisError;
 
 const HEALTH_SERVICE: &str = "grpc.health.v1.Health";
+const REFLECTION_V1: &str = "grpc.reflection.v1.ServerReflection";
+const REFLECTION_V1ALPHA: &str = "grpc.reflection.v1alpha.ServerReflection";
+/// What answers without credentials: orchestrators ask for health, people look at reflection. Neither tells of the work.
+const FOR_EVERYONE: [&str; 3] = [HEALTH_SERVICE, REFLECTION_V1, REFLECTION_V1ALPHA];
 
 /// A method that a service here may offer.
 #[derive(Debug)]
@@ -18,6 +22,8 @@ pub(super) struct Method {
     pub(super) name: String,
     pub(super) streams_answers: bool,
     pub(super) streaming: bool,
+    /// It answers without credentials.
+    pub(super) for_everyone: bool,
 }
 
 static METHODS: LazyLock<HashMap<String, Method>> = LazyLock::new(|| {
@@ -37,6 +43,7 @@ static METHODS: LazyLock<HashMap<String, Method>> = LazyLock::new(|| {
                     name: method.name().to_owned(),
                     streams_answers: method.server_streaming(),
                     streaming: method.server_streaming() || method.client_streaming(),
+                    for_everyone: FOR_EVERYONE.contains(&full_name.as_str()),
                 };
                 (format!("/{full_name}/{}", described.name), described)
             })
@@ -76,8 +83,7 @@ pub(super) fn add_reflection(
     };
     let refused =
         |error: tonic_reflection::server::Error| ChassisError::Reflection { service, reason: error.to_string() };
-    let v1 = configure().with_service_name("grpc.reflection.v1.ServerReflection").build_v1().map_err(refused)?;
-    let v1alpha =
-        configure().with_service_name("grpc.reflection.v1alpha.ServerReflection").build_v1alpha().map_err(refused)?;
+    let v1 = configure().with_service_name(REFLECTION_V1).build_v1().map_err(refused)?;
+    let v1alpha = configure().with_service_name(REFLECTION_V1ALPHA).build_v1alpha().map_err(refused)?;
     Ok(routes.add_service(v1).add_service(v1alpha))
 }

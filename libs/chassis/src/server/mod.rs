@@ -1,7 +1,7 @@
 //! A service's one port: gRPC with health and reflection, and `/metrics` and `/healthz` over plain HTTP.
 //!
 //! HTTP/1.1 and HTTP/2 without TLS share the port. Every gRPC call runs in a span that continues the caller's trace, is
-//! counted, has a deadline, and cannot take the process down. When the supervisor drains, health turns to not serving,
+//! counted, has a deadline, and cannot take the process down. Every call but those of health and reflection shows the mesh token. When the supervisor drains, health turns to not serving,
 //! no connection is accepted any more, calls in flight finish, and streams are ended with `Unavailable`.
 
 mod body;
@@ -32,7 +32,7 @@ use tonic::{
 };
 use tower_http::catch_panic::CatchPanicLayer;
 
-use crate::{ChassisError, Supervisor};
+use crate::{ChassisError, MeshAccess, Supervisor};
 use health::{Health, Probe};
 pub use limits::ServerLimits;
 use observe::Observer;
@@ -51,6 +51,7 @@ const CONCURRENCY: usize = 1024;
 /// A gRPC server under construction.
 pub struct GrpcServer {
     name: &'static str,
+    access: MeshAccess,
     routes: Routes,
     services: Vec<&'static str>,
     probes: Vec<Probe>,
@@ -60,10 +61,11 @@ pub struct GrpcServer {
 }
 
 impl GrpcServer {
-    /// A server for the service called `name`, for example "scheduling".
-    pub fn new(name: &'static str) -> Self {
+    /// A server for the service called `name`, for example "scheduling", and who may call it.
+    pub fn new(name: &'static str, access: &MeshAccess) -> Self {
         Self {
             name,
+            access: access.clone(),
             routes: Routes::default(),
             services: Vec::new(),
             probes: Vec::new(),
@@ -115,13 +117,21 @@ impl GrpcServer {
     }
 
     /// Serves on `listener` in a task of the supervisor, and returns at once.
+    ///
+    /// # Errors
+    /// The listener is reached from other machines and there is no mesh token; the descriptor sets do not fit together.
     pub fn serve(self, listener: TcpListener, supervisor: &Supervisor) -> Result<(), ChassisError> {
+        let address = listener.local_addr().map_err(|source| ChassisError::Listener { service: self.name, source })?;
+        self.access.may_listen(self.name, address)?;
         crate::metrics::install();
         let closing = CancellationToken::new();
         let draining = supervisor.draining();
         let health = Arc::new(Health::new(self.name, self.services.clone(), self.probes, draining.clone()));
-        let routes = methods::add_reflection(self.name, self.routes.add_service(health.service()), &self.services)?;
-        let observer = Arc::new(Observer::new(self.unary_limit, self.concurrency, closing.clone()));
+        let mut routes = self.routes.add_service(health.service());
+        if self.access.reflection() {
+            routes = methods::add_reflection(self.name, routes, &self.services)?;
+        }
+        let observer = Arc::new(Observer::new(self.access, self.unary_limit, self.concurrency, closing.clone()));
         let calls = routes
             .into_axum_router()
             .layer(CatchPanicLayer::custom(observe::panicked))

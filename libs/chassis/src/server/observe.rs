@@ -1,4 +1,4 @@
-//! The layer around every gRPC call: trace, metrics, deadline, bound on concurrency, panics.
+//! The layer around every gRPC call: trace, metrics, credentials, deadline, bound on concurrency, panics.
 
 use std::{any::Any, sync::Arc, time::Duration};
 
@@ -21,7 +21,7 @@ use super::{
     methods,
     sent::hold_until_sent,
 };
-use crate::{ErrorCode, continue_trace, status, supervisor::panic_text, trace::trace_id};
+use crate::{ErrorCode, MeshAccess, continue_trace, status, supervisor::panic_text, trace::trace_id};
 
 const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
@@ -29,6 +29,7 @@ const OTHER: &str = "other";
 
 /// What all calls of a server share.
 pub(super) struct Observer {
+    access: MeshAccess,
     unary_limit: Duration,
     calls: Arc<Semaphore>,
     streams: Arc<Semaphore>,
@@ -36,8 +37,14 @@ pub(super) struct Observer {
 }
 
 impl Observer {
-    pub(super) fn new(unary_limit: Duration, concurrency: usize, closing: CancellationToken) -> Self {
+    pub(super) fn new(
+        access: MeshAccess,
+        unary_limit: Duration,
+        concurrency: usize,
+        closing: CancellationToken,
+    ) -> Self {
         Self {
+            access,
             unary_limit,
             calls: Arc::new(Semaphore::new(concurrency)),
             streams: Arc::new(Semaphore::new(concurrency)),
@@ -49,7 +56,14 @@ impl Observer {
 pub(super) async fn observe(State(observer): State<Arc<Observer>>, request: Request, next: Next) -> Response {
     let method = methods::find(request.uri().path());
     let (service, name) = method.map_or((OTHER, OTHER), |method| (&method.service, &method.name));
-    let span = info_span!("call", otel.kind = "server", rpc.service = service, rpc.method = name, trace_id = Empty);
+    let span = info_span!(
+        "call",
+        otel.kind = "server",
+        rpc.service = service,
+        rpc.method = name,
+        caller = Empty,
+        trace_id = Empty
+    );
     if let Some(traceparent) = request.headers().get(TRACEPARENT).and_then(|value| value.to_str().ok()) {
         continue_trace(traceparent, &span);
     }
@@ -57,6 +71,16 @@ pub(super) async fn observe(State(observer): State<Arc<Observer>>, request: Requ
         span.record("trace_id", id);
     }
     let mut tally = Tally::new(service, name, span.clone());
+    // Before anything is waited for: who may not call takes no place from those who may.
+    match observer.access.identify(request.headers(), method.is_some_and(|method| method.for_everyone)) {
+        Ok(caller) => {
+            span.record("caller", caller.name());
+        }
+        Err(status) => {
+            tally.ended(status.code());
+            return refusal(status);
+        }
+    }
     let asked = request.headers().get(GRPC_TIMEOUT).and_then(|value| parse_timeout(value.as_bytes()));
     let limit = match (asked, method.is_some_and(|method| method.streaming)) {
         (Some(asked), false) => Some(asked.min(observer.unary_limit)),

@@ -12,7 +12,9 @@ use std::{
 };
 
 use futures::{Stream, StreamExt, stream};
-use kinitro_chassis::{ErrorCode, GrpcServer, Supervisor, connect_lazy, current_traceparent, status};
+use kinitro_chassis::{
+    ChassisError, ErrorCode, GrpcServer, MeshAccess, Supervisor, connect_lazy, current_traceparent, status,
+};
 use kinitro_proto::ingestion::v1::{
     ListMinersRequest, ListMinersResponse, WatchMinersRequest, WatchMinersResponse,
     ingestion_service_client::IngestionServiceClient,
@@ -99,13 +101,21 @@ pub async fn serve(adapt: impl FnOnce(GrpcServer) -> GrpcServer) -> Running {
 }
 
 pub fn serve_on(listener: TcpListener, adapt: impl FnOnce(GrpcServer) -> GrpcServer) -> Running {
+    try_serve(listener, &MeshAccess::default(), adapt).unwrap()
+}
+
+pub fn try_serve(
+    listener: TcpListener,
+    access: &MeshAccess,
+    adapt: impl FnOnce(GrpcServer) -> GrpcServer,
+) -> Result<Running, ChassisError> {
     let address = listener.local_addr().unwrap();
     let supervisor = Supervisor::new();
     let actor = Actor::default();
     let stage = actor.stage.clone();
-    let server = GrpcServer::new("ingestion").add_service(IngestionServiceServer::new(actor));
-    adapt(server).serve(listener, &supervisor).unwrap();
-    Running { address, supervisor, stage }
+    let server = GrpcServer::new("ingestion", access).add_service(IngestionServiceServer::new(actor));
+    adapt(server).serve(listener, &supervisor)?;
+    Ok(Running { address, supervisor, stage })
 }
 
 pub fn request(act: &'static str) -> Request<ListMinersRequest> {

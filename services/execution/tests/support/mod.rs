@@ -57,7 +57,8 @@ impl Executor {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let supervisor = Supervisor::new();
-        kinitro_execution::start(config, worker, listener, &supervisor).await?;
+        kinitro_execution::start(config, worker, &kinitro_chassis::MeshAccess::default(), listener, &supervisor)
+            .await?;
         let client = ExecutionServiceClient::connect(format!("http://{address}")).await.unwrap();
         Ok(Self { client, address, supervisor })
     }

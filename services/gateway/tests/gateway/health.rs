@@ -116,6 +116,18 @@ async fn work_that_no_executor_comes_for_is_named_and_takes_no_part_down() {
 }
 
 #[tokio::test]
+async fn a_service_that_refuses_the_gateways_own_credentials_is_named_and_no_client_is_told_that_its_are_wrong() {
+    let scheduling = Service::start(&["postgres", "redis", "refuses"]).await;
+    let url = format!("http://{}", scheduling.address);
+    let house = House::build_with(|config| config.scheduling_url = url).await;
+    let answer = house.health_becomes(503).await;
+    assert_eq!(answer.json()["reason"], "scheduling: refuses this gateway's mesh token");
+    let answer = house.get("/v1/status").await;
+    assert_eq!((answer.status, &answer.json()["type"]), (503, &"urn:kinitro:problem:unavailable".into()));
+    assert!(!answer.body.contains("not the token"), "{}", answer.body);
+}
+
+#[tokio::test]
 async fn the_gateway_answers_although_no_service_is_there() {
     let house = House::build_with(|config| {
         config.ingestion_url = "http://127.0.0.1:1".to_owned();

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 
 use axum::{Router, extract::Request};
-use kinitro_chassis::{ErrorCode, Supervisor, status};
+use kinitro_chassis::{ErrorCode, MeshAccess, Supervisor, status};
 use kinitro_gateway::{Config, Error, start};
 use kinitro_proto::{
     scheduling::v1::{
@@ -35,7 +35,8 @@ pub struct Service {
 }
 
 impl Service {
-    /// Starts at a free port, every name serving. One that depends on `idle` is a scheduling that warns of it.
+    /// Starts at a free port, every name serving. One that depends on `idle` is a scheduling that warns of it, one that depends on
+    /// `refuses` refuses every call but those for its health.
     pub async fn start(dependencies: &[&'static str]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let server = listener.local_addr().unwrap();
@@ -43,8 +44,13 @@ impl Service {
         for name in dependencies {
             reporter.set_service_status(name, ServingStatus::Serving).await;
         }
-        let warns = dependencies.contains(&"idle");
-        let answers = Router::new().fallback(move |request| answer(request, warns));
+        let (warns, refuses) = (dependencies.contains(&"idle"), dependencies.contains(&"refuses"));
+        let answers = Router::new().fallback(move |request: Request| async move {
+            match refuses {
+                true => status(ErrorCode::Unauthenticated, "MESH_TOKEN_WRONG", "not the token").into_http(),
+                false => answer(request, warns).await,
+            }
+        });
         let routes = tonic::service::Routes::from(answers).add_service(health);
         tokio::spawn(
             tonic::transport::Server::builder().add_routes(routes).serve_with_incoming(TcpIncoming::from(listener)),
@@ -245,7 +251,7 @@ impl House {
 pub async fn begin(config: Config, address: &str, supervisor: &Supervisor) -> Result<SocketAddr, Error> {
     let listener = TcpListener::bind(address).await.unwrap();
     let address = listener.local_addr().unwrap();
-    start(config, listener, supervisor).await.map(|()| address)
+    start(config, &MeshAccess::default(), listener, supervisor).await.map(|()| address)
 }
 
 /// An answer, as it came over the connection.

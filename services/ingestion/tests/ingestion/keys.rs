@@ -61,7 +61,11 @@ async fn keys_that_cannot_be_used_stop_the_start_and_are_not_shown() {
         [(same, "is the current one"), (broken, "64 hex digits"), (missing, "cannot read the key file")]
     {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let refused = kinitro_ingestion::start(config, listener, &Supervisor::new()).await.unwrap_err().to_string();
+        let refused =
+            kinitro_ingestion::start(config, &kinitro_chassis::MeshAccess::default(), listener, &Supervisor::new())
+                .await
+                .unwrap_err()
+                .to_string();
         assert!(refused.contains(why) && !refused.contains(&key[1..]), "{refused}");
     }
 }

@@ -180,7 +180,7 @@ impl Ingestion {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let supervisor = Supervisor::new();
-        kinitro_ingestion::start(config, listener, &supervisor).await.unwrap();
+        kinitro_ingestion::start(config, &kinitro_chassis::MeshAccess::default(), listener, &supervisor).await.unwrap();
         let client = IngestionServiceClient::connect(format!("http://{address}")).await.unwrap();
         Self { address, client, supervisor }
     }

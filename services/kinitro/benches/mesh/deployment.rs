@@ -6,7 +6,7 @@
 use std::{fs, io, path::Path, time::Duration};
 
 use anyhow::{Context as _, Result};
-use kinitro_chassis::{GrpcServer, Supervisor};
+use kinitro_chassis::{GrpcServer, MeshAccess, MeshChannel, MeshToken, Supervisor};
 use kinitro_proto::{
     ingestion::v1::ingestion_service_server::IngestionServiceServer,
     scheduling::v1::scheduling_service_client::SchedulingServiceClient,
@@ -14,7 +14,6 @@ use kinitro_proto::{
 use kinitro_stores::{DataDir, Postgres, Redis};
 use sqlx::PgPool;
 use tokio::net::TcpListener;
-use tonic::transport::Channel;
 
 use crate::neighbour::Subnet;
 
@@ -34,6 +33,7 @@ pub struct Deployment {
     pub pool: PgPool,
     /// Where Redis answers.
     pub redis_url: String,
+    access: MeshAccess,
     supervisor: Supervisor,
     postgres: Postgres,
     redis: Redis,
@@ -52,15 +52,17 @@ impl Deployment {
         kinitro_scheduling::migrate(&database_url).await?;
         kinitro_scoring::migrate(&database_url).await?;
 
+        let token = MeshToken::new(&uuid::Uuid::new_v4().simple().to_string(), "the benchmark")?;
+        let access = MeshAccess::default().with_token(token);
         let supervisor = Supervisor::new();
         let (listener, ingestion_url) = bind().await?;
-        GrpcServer::new("ingestion")
+        GrpcServer::new("ingestion", &access)
             .add_service(IngestionServiceServer::new(Subnet::new(miners)))
             .serve(listener, &supervisor)?;
 
         let (listener, scoring_url) = bind().await?;
         let config = kinitro_scoring::Config { database_url: database_url.clone(), ..Default::default() };
-        kinitro_scoring::start(config, listener, &supervisor).await?;
+        kinitro_scoring::start(config, &access, listener, &supervisor).await?;
 
         let (listener, scheduling_url) = bind().await?;
         let config = kinitro_scheduling::Config {
@@ -71,7 +73,7 @@ impl Deployment {
             on_demand: true,
             ..Default::default()
         };
-        kinitro_scheduling::start(config, listener, &supervisor).await?;
+        kinitro_scheduling::start(config, &access, listener, &supervisor).await?;
 
         let (listener, gateway_url) = bind().await?;
         let api_key = uuid::Uuid::new_v4().simple().to_string();
@@ -82,15 +84,26 @@ impl Deployment {
             scheduling_url: scheduling_url.clone(),
             ..Default::default()
         };
-        kinitro_gateway::start(config, listener, &supervisor).await?;
+        kinitro_gateway::start(config, &access, listener, &supervisor).await?;
 
         let pool = PgPool::connect(&database_url).await?;
-        Ok(Self { scheduling_url, gateway_url, api_key, pool, redis_url, supervisor, postgres, redis, directory })
+        Ok(Self {
+            scheduling_url,
+            gateway_url,
+            api_key,
+            pool,
+            redis_url,
+            access,
+            supervisor,
+            postgres,
+            redis,
+            directory,
+        })
     }
 
     /// An operator's client of scheduling.
-    pub fn scheduling(&self) -> Result<SchedulingServiceClient<Channel>> {
-        Ok(SchedulingServiceClient::new(kinitro_chassis::connect_lazy(&self.scheduling_url)?))
+    pub fn scheduling(&self) -> Result<SchedulingServiceClient<MeshChannel>> {
+        Ok(SchedulingServiceClient::new(self.access.channel(&self.scheduling_url)?))
     }
 
     /// Stops everything. An error names the first service that ended before, or did not end now.

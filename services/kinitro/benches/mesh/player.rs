@@ -4,10 +4,10 @@
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, ensure};
+use kinitro_chassis::MeshChannel;
 use kinitro_proto::scheduling::v1::{
     CompleteTasksRequest, LeaseTasksRequest, TaskResult, scheduling_service_client::SchedulingServiceClient,
 };
-use tonic::transport::Channel;
 
 use crate::{figure::Latencies, rest::Rest};
 
@@ -27,7 +27,7 @@ pub struct Player {
 #[derive(Clone)]
 pub enum Way {
     /// Directly.
-    Grpc(SchedulingServiceClient<Channel>),
+    Grpc(SchedulingServiceClient<MeshChannel>),
     /// Through the gateway, with the key.
     Rest(Rest),
 }

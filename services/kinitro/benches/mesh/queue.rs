@@ -6,11 +6,11 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
+use kinitro_chassis::MeshChannel;
 use kinitro_proto::scheduling::v1::{
     CancelCycleRequest, Cycle, GetCycleRequest, GetTaskStatsRequest, StartCycleRequest,
     scheduling_service_client::SchedulingServiceClient,
 };
-use tonic::transport::Channel;
 
 use crate::{
     bare_stores::BareStores,
@@ -189,7 +189,7 @@ async fn drain(players: &[Player], batch: u32) -> Result<(Played, f64)> {
 
 /// The operator's side.
 struct Queue<'a> {
-    scheduling: SchedulingServiceClient<Channel>,
+    scheduling: SchedulingServiceClient<MeshChannel>,
     deployment: &'a Deployment,
 }
 

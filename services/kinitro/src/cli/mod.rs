@@ -6,6 +6,7 @@ mod chain;
 mod crypto;
 mod db;
 mod devchain;
+mod mesh;
 mod miner;
 mod passwords;
 mod policy;
@@ -24,6 +25,7 @@ pub use crypto::{
 };
 pub use db::{DatabaseArgs, DbAction};
 pub use devchain::DevchainArgs;
+pub use mesh::MeshArgs;
 pub use miner::{CommitArgs, MinerAction, SealedForm, ShowCommitmentArgs};
 pub use passwords::warn_of_passwords;
 pub use policy::PolicyAction;

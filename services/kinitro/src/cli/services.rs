@@ -3,7 +3,7 @@
 use clap::{ArgAction, Args};
 use serde::Serialize;
 
-use super::{Listen, is_false};
+use super::{Listen, MeshArgs, is_false};
 
 /// `kinitro gateway`.
 #[derive(Debug, Args)]
@@ -12,6 +12,8 @@ pub struct GatewayArgs {
     pub listen: Listen,
     #[command(flatten)]
     pub flags: GatewayFlags,
+    #[command(flatten)]
+    pub mesh: MeshArgs,
 }
 
 /// Flags that are fields of the gateway's configuration.
@@ -56,6 +58,8 @@ pub struct SchedulingArgs {
     pub netuid: Option<u16>,
     #[command(flatten)]
     pub flags: SchedulingFlags,
+    #[command(flatten)]
+    pub mesh: MeshArgs,
 }
 
 /// Flags that are fields of scheduling's configuration.
@@ -102,6 +106,8 @@ pub struct ExecutionArgs {
     pub listen: Listen,
     #[command(flatten)]
     pub flags: ExecutionFlags,
+    #[command(flatten)]
+    pub mesh: MeshArgs,
 }
 
 /// Flags that are fields of execution's configuration.
@@ -168,6 +174,8 @@ pub struct IngestionArgs {
     pub listen: Listen,
     #[command(flatten)]
     pub flags: IngestionFlags,
+    #[command(flatten)]
+    pub mesh: MeshArgs,
 }
 
 /// Flags that are fields of ingestion's configuration.
@@ -198,6 +206,8 @@ pub struct ScoringArgs {
     pub listen: Listen,
     #[command(flatten)]
     pub flags: ScoringFlags,
+    #[command(flatten)]
+    pub mesh: MeshArgs,
 }
 
 /// Flags that are fields of scoring's configuration.

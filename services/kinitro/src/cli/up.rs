@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::Listen;
+use super::{Listen, MeshArgs};
 
 /// `kinitro up`.
 #[derive(Debug, Args)]
@@ -40,6 +40,9 @@ pub struct UpArgs {
     /// Address and port of the gateway.
     #[command(flatten)]
     pub listen: Listen,
+    /// The token that its services show each other; without one it makes its own.
+    #[command(flatten)]
+    pub mesh: MeshArgs,
     /// Disable API key authentication (loopback only).
     #[arg(long)]
     pub no_auth: bool,

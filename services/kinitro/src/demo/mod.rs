@@ -15,13 +15,14 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail};
+use kinitro_chassis::MeshAccess;
 use kinitro_proto::scheduling::v1::{StartCycleRequest, scheduling_service_client::SchedulingServiceClient};
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    cli::DemoArgs,
+    cli::{DemoArgs, MeshArgs},
     mesh::{Mesh, Plan},
     samples::{self, SampleMiner},
     settings::Settings,
@@ -44,9 +45,11 @@ pub async fn run(args: DemoArgs) -> Result<()> {
 
     eprintln!("starting Postgres, Redis, a development chain and the services");
     let miners = samples::sample_miners()?;
+    let settings = Settings::default();
     let plan = Plan {
         data_dir: folder.path().join("data"),
-        settings: Settings::default(),
+        access: settings.access(&MeshArgs::default())?,
+        settings,
         gateway_flags: json!({ "no_auth": true, "port": 0 }),
         scheduling_flags: json!({ "on_demand": true, "episodes_per_env": args.episodes_per_env }),
         ingestion_flags: json!({}),
@@ -65,12 +68,12 @@ pub async fn run(args: DemoArgs) -> Result<()> {
         _ = terminate.recv() => bail!("interrupted"),
     };
     let started = begun.elapsed();
-    let parts = mesh.parts().to_vec();
+    let (parts, access) = (mesh.parts().to_vec(), mesh.access().clone());
     let url = |name: &str| parts.iter().find(|part| part.name == name).map(|part| part.url.clone()).unwrap_or_default();
 
     let policies = CancellationToken::new();
     let outcome = tokio::select! {
-        outcome = play(&args, &miners, &url, memory, started, policies.clone()) => outcome,
+        outcome = play(&args, &miners, &url, &access, memory, started, policies.clone()) => outcome,
         failure = mesh.failure() => Err(anyhow::anyhow!(failure)),
         _ = interrupt.recv() => Err(anyhow::anyhow!("interrupted")),
         _ = terminate.recv() => Err(anyhow::anyhow!("interrupted")),
@@ -91,6 +94,7 @@ async fn play(
     args: &DemoArgs,
     miners: &[SampleMiner],
     url: &impl Fn(&str) -> String,
+    access: &MeshAccess,
     memory: PathBuf,
     started: Duration,
     stop: CancellationToken,
@@ -98,8 +102,7 @@ async fn play(
     let clock = Instant::now();
     eprintln!("{} sample miners serve their policies and commit them on the chain", miners.len());
     samples::serve_and_commit(miners, &url("devchain"), NETUID, &stop).await?;
-    let channel = kinitro_chassis::connect_lazy(&url("scheduling"))?;
-    let mut scheduling = SchedulingServiceClient::new(channel);
+    let mut scheduling = SchedulingServiceClient::new(access.channel(&url("scheduling"))?);
     watch::miners_active(&url("gateway"), miners.len()).await?;
     let committed = clock.elapsed();
 

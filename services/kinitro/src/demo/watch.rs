@@ -7,9 +7,9 @@ use std::{
 
 use anyhow::{Result, bail};
 use indicatif::{ProgressBar, ProgressStyle};
+use kinitro_chassis::MeshChannel;
 use kinitro_domain::CycleState;
 use kinitro_proto::scheduling::v1::{Cycle, GetCycleRequest, scheduling_service_client::SchedulingServiceClient};
-use tonic::transport::Channel;
 
 use super::rest;
 
@@ -37,7 +37,7 @@ pub async fn miners_active(gateway: &str, wanted: usize) -> Result<()> {
 }
 
 /// Waits until a cycle ended; a bar on a terminal, now and then a line elsewhere.
-pub async fn cycle_ended(scheduling: &mut SchedulingServiceClient<Channel>, id: u64) -> Result<Cycle> {
+pub async fn cycle_ended(scheduling: &mut SchedulingServiceClient<MeshChannel>, id: u64) -> Result<Cycle> {
     let terminal = std::io::stderr().is_terminal();
     let bar = if terminal { ProgressBar::new(0) } else { ProgressBar::hidden() };
     bar.set_style(ProgressStyle::with_template("{bar:40} {pos}/{len} episodes  {elapsed}  {msg}")?);

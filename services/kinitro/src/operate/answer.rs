@@ -1,18 +1,19 @@
 //! Asking scheduling, and showing what it answers.
 
 use anyhow::{Context as _, Result, anyhow};
-use kinitro_chassis::{ErrorInfo, connect_lazy};
+use kinitro_chassis::{ErrorInfo, MeshChannel};
 use kinitro_proto::scheduling::v1::scheduling_service_client::SchedulingServiceClient;
 use kinitro_transcode::{Schema, json::write_message};
 use prost::Message;
 use prost_reflect::{DescriptorPool, DynamicMessage};
-use tonic::{Code, Status, transport::Channel};
+use tonic::{Code, Status};
 
 use super::Asking;
+use crate::settings::Settings;
 
 impl Asking {
-    pub(super) fn client(&self) -> Result<SchedulingServiceClient<Channel>> {
-        Ok(SchedulingServiceClient::new(connect_lazy(&self.scheduling_url)?))
+    pub(super) fn client(&self, settings: &Settings) -> Result<SchedulingServiceClient<MeshChannel>> {
+        Ok(SchedulingServiceClient::new(self.access(settings)?.channel(&self.scheduling_url)?))
     }
 
     /// A refusal in the service's words, or that there is no service.

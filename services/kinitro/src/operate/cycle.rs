@@ -4,19 +4,20 @@ use anyhow::Result;
 use kinitro_proto::scheduling::v1::{CancelCycleRequest, Cycle, GetCycleRequest, StartCycleRequest};
 
 use super::{Asking, CycleAction};
+use crate::settings::Settings;
 
 /// Asks, and prints the cycle.
-pub async fn run(action: CycleAction) -> Result<()> {
+pub async fn run(action: CycleAction, settings: &Settings) -> Result<()> {
     let (answer, asking) = match action {
         CycleAction::Start { episodes_per_env, env_ids, asking } => {
             let request = StartCycleRequest { episodes_per_env: episodes_per_env.unwrap_or_default(), env_ids };
-            (asking.client()?.start_cycle(request).await, asking)
+            (asking.client(settings)?.start_cycle(request).await, asking)
         }
         CycleAction::Show { cycle, asking } => {
-            (asking.client()?.get_cycle(GetCycleRequest { cycle_id: cycle }).await, asking)
+            (asking.client(settings)?.get_cycle(GetCycleRequest { cycle_id: cycle }).await, asking)
         }
         CycleAction::Cancel { cycle, asking } => {
-            (asking.client()?.cancel_cycle(CancelCycleRequest { cycle_id: cycle }).await, asking)
+            (asking.client(settings)?.cancel_cycle(CancelCycleRequest { cycle_id: cycle }).await, asking)
         }
     };
     let cycle = answer.map_err(|status| asking.refused(&status))?.into_inner();

@@ -5,19 +5,20 @@ use comfy_table::{Table, presets};
 use kinitro_proto::scheduling::v1::{ListDeadLettersRequest, ListDeadLettersResponse, RequeueDeadLettersRequest};
 
 use super::{Asking, DeadLettersAction, answer::plain};
+use crate::settings::Settings;
 
 const SHOWN_CHARS: usize = 60;
 
 /// Lists or requeues.
-pub async fn run(action: DeadLettersAction) -> Result<()> {
+pub async fn run(action: DeadLettersAction, settings: &Settings) -> Result<()> {
     match action {
-        DeadLettersAction::List { cycle, asking } => list(cycle, &asking).await,
-        DeadLettersAction::Requeue { cycle, tasks, asking } => requeue(cycle, tasks, &asking).await,
+        DeadLettersAction::List { cycle, asking } => list(cycle, &asking, settings).await,
+        DeadLettersAction::Requeue { cycle, tasks, asking } => requeue(cycle, tasks, &asking, settings).await,
     }
 }
 
-async fn list(cycle: Option<u64>, asking: &Asking) -> Result<()> {
-    let answer = asking.client()?.list_dead_letters(ListDeadLettersRequest { cycle_id: cycle }).await;
+async fn list(cycle: Option<u64>, asking: &Asking, settings: &Settings) -> Result<()> {
+    let answer = asking.client(settings)?.list_dead_letters(ListDeadLettersRequest { cycle_id: cycle }).await;
     let answer = answer.map_err(|status| asking.refused(&status))?.into_inner();
     if asking.print_json("ListDeadLettersResponse", &answer)? {
         return Ok(());
@@ -48,10 +49,10 @@ fn table(answer: &ListDeadLettersResponse) -> Table {
     table
 }
 
-async fn requeue(cycle: u64, tasks: Vec<String>, asking: &Asking) -> Result<()> {
+async fn requeue(cycle: u64, tasks: Vec<String>, asking: &Asking, settings: &Settings) -> Result<()> {
     let named = tasks.len();
     let request = RequeueDeadLettersRequest { cycle_id: cycle, task_uuids: tasks };
-    let answer = asking.client()?.requeue_dead_letters(request).await;
+    let answer = asking.client(settings)?.requeue_dead_letters(request).await;
     let answer = answer.map_err(|status| asking.refused(&status))?.into_inner();
     if !asking.print_json("RequeueDeadLettersResponse", &answer)? {
         println!("{} tasks of cycle {cycle} are queued again", answer.requeued);

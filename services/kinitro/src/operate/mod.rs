@@ -1,13 +1,18 @@
 //! `kinitro cycle` and `kinitro dead-letters`: what an operator asks of scheduling.
 
 mod answer;
+mod credentials;
 mod cycle;
 mod dead_letters;
+
+use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
 pub use cycle::run as cycle;
 pub use dead_letters::run as dead_letters;
+
+use crate::cli::MeshArgs;
 
 /// Where scheduling is, and how its answer is shown.
 #[derive(Debug, Args)]
@@ -15,6 +20,12 @@ pub struct Asking {
     /// Where scheduling listens.
     #[arg(long, env = "KINITRO_SCHEDULING_URL", default_value = "http://127.0.0.1:50052", value_name = "URL")]
     scheduling_url: String,
+    #[command(flatten)]
+    mesh: MeshArgs,
+    /// The data directory of the `kinitro up` that is asked, which has its mesh token. Without it and without a token, that of a
+    /// `kinitro up` started in this directory, where scheduling is on this machine.
+    #[arg(long, value_name = "DIR", conflicts_with = "token_file")]
+    data_dir: Option<PathBuf>,
     /// As JSON on stdout.
     #[arg(long)]
     json: bool,

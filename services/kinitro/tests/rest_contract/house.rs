@@ -8,7 +8,7 @@ use std::{
 };
 
 use kinitro_chain::{ChainClient, Signer, Wait};
-use kinitro_chassis::{Supervisor, SupervisorError};
+use kinitro_chassis::{MeshAccess, MeshChannel, MeshToken, Supervisor, SupervisorError};
 use kinitro_devchain::{Devchain, NeuronSeed, RpcServer};
 use kinitro_proto::scheduling::v1::{
     Cycle, GetCycleRequest, StartCycleRequest, scheduling_service_client::SchedulingServiceClient,
@@ -16,7 +16,6 @@ use kinitro_proto::scheduling::v1::{
 use reqwest::Method;
 use serde_json::json;
 use tokio::{net::TcpListener, runtime::Runtime, task::JoinHandle, time::sleep};
-use tonic::transport::Channel;
 
 use crate::wire::{Answer, ask};
 
@@ -52,6 +51,7 @@ pub struct House {
     node: RpcServer,
     client: ChainClient,
     scheduling_url: String,
+    access: MeshAccess,
     services: Vec<Service>,
 }
 
@@ -83,12 +83,15 @@ impl House {
         kinitro_scoring::migrate(&database_url).await.unwrap();
         let (ingestion, scheduling, scoring, gateway) = (bind().await, bind().await, bind().await, bind().await);
         let (ingestion_url, scheduling_url, scoring_url) = (url(&ingestion), url(&scheduling), url(&scoring));
+        let token = MeshToken::new(&uuid::Uuid::new_v4().simple().to_string(), "the test").unwrap();
+        let access = MeshAccess::default().with_token(token);
         let mut house = Self {
             gateway: gateway.local_addr().unwrap(),
             chain,
             node,
             client,
             scheduling_url: scheduling_url.clone(),
+            access: access.clone(),
             services: Vec::new(),
         };
 
@@ -99,9 +102,9 @@ impl House {
             backend_private_key: plan.private_key,
             ..Default::default()
         };
-        kinitro_ingestion::start(config, ingestion, &house.begin("ingestion")).await.unwrap();
+        kinitro_ingestion::start(config, &access, ingestion, &house.begin("ingestion")).await.unwrap();
         let config = kinitro_scoring::Config { database_url: database_url.clone(), ..Default::default() };
-        kinitro_scoring::start(config, scoring, &house.begin("scoring")).await.unwrap();
+        kinitro_scoring::start(config, &access, scoring, &house.begin("scoring")).await.unwrap();
         let config = kinitro_scheduling::Config {
             database_url,
             redis_url: kinitro_stores::testing::redis_url().await,
@@ -112,7 +115,7 @@ impl House {
             scoring_url: scoring_url.clone(),
             ..Default::default()
         };
-        kinitro_scheduling::start(config, scheduling, &house.begin("scheduling")).await.unwrap();
+        kinitro_scheduling::start(config, &access, scheduling, &house.begin("scheduling")).await.unwrap();
         let config = kinitro_gateway::Config {
             api_key: Some(KEY.to_owned()),
             ingestion_url,
@@ -120,7 +123,7 @@ impl House {
             scoring_url,
             ..Default::default()
         };
-        kinitro_gateway::start(config, gateway, &house.begin("gateway")).await.unwrap();
+        kinitro_gateway::start(config, &access, gateway, &house.begin("gateway")).await.unwrap();
         house.finalize().await;
         house.get_when("/health", "the whole is well", |answer| answer.body.contains(r#""chain":"connected""#)).await;
         house
@@ -202,8 +205,8 @@ impl House {
         service.ended.await.unwrap().unwrap();
     }
 
-    fn scheduling(&self) -> SchedulingServiceClient<Channel> {
-        SchedulingServiceClient::new(kinitro_chassis::connect_lazy(&self.scheduling_url).unwrap())
+    fn scheduling(&self) -> SchedulingServiceClient<MeshChannel> {
+        SchedulingServiceClient::new(self.access.channel(&self.scheduling_url).unwrap())
     }
 
     fn begin(&mut self, name: &'static str) -> Supervisor {

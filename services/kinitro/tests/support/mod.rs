@@ -15,6 +15,7 @@ use std::{
 };
 
 use kinitro_chain::{ChainClient, Signer, Wait};
+use kinitro_chassis::{MeshAccess, MeshChannel, MeshToken};
 use kinitro_commitment::write_commitment;
 use kinitro_proto::scheduling::v1::{
     Cycle, GetCycleRequest, StartCycleRequest, scheduling_service_client::SchedulingServiceClient,
@@ -25,7 +26,6 @@ use nix::{
     unistd::Pid,
 };
 use serde_json::Value;
-use tonic::transport::Channel;
 
 /// For anything that must happen at all; no test depends on how soon.
 pub const PATIENCE: Duration = Duration::from_secs(180);
@@ -152,6 +152,7 @@ impl Backend {
                 ("KINITRO_SCHEDULER_INGESTION_URL", url("ingestion")),
                 ("KINITRO_SCHEDULER_SCORING_URL", url("scoring")),
                 ("KINITRO_SCHEDULER_TASK_STALE_THRESHOLD_SECONDS", "3".to_owned()),
+                ("KINITRO_MESH_TOKEN", MESH_TOKEN.to_owned()),
                 ("KINITRO_API_API_KEY", API_KEY.to_owned()),
                 ("KINITRO_API_INGESTION_URL", url("ingestion")),
                 ("KINITRO_API_SCHEDULING_URL", url("scheduling")),
@@ -171,13 +172,14 @@ impl Backend {
     }
 
     /// A client of scheduling.
-    pub fn scheduling(&self) -> SchedulingServiceClient<Channel> {
+    pub fn scheduling(&self) -> SchedulingServiceClient<MeshChannel> {
         self.replica("scheduling")
     }
 
     /// A client of one process of scheduling.
-    pub fn replica(&self, name: &str) -> SchedulingServiceClient<Channel> {
-        SchedulingServiceClient::new(kinitro_chassis::connect_lazy(&self.url(name)).unwrap())
+    pub fn replica(&self, name: &str) -> SchedulingServiceClient<MeshChannel> {
+        let access = MeshAccess::default().with_token(MeshToken::new(MESH_TOKEN, "the test").unwrap());
+        SchedulingServiceClient::new(access.channel(&self.url(name)).unwrap())
     }
 
     /// Starts a cycle, waiting for the services to find each other.
@@ -280,6 +282,9 @@ impl Drop for Backend {
         }
     }
 }
+
+/// What the services show each other.
+pub const MESH_TOKEN: &str = "the-token-of-this-backend";
 
 /// The gateway's key.
 pub const API_KEY: &str = "test-key";

@@ -5,12 +5,13 @@ use std::{
     fs,
     io::{BufRead as _, BufReader},
     os::unix::fs::PermissionsExt as _,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     sync::mpsc,
     time::{Duration, Instant},
 };
 
+use kinitro_chassis::{MeshAccess, MeshChannel, MeshToken};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
@@ -40,6 +41,9 @@ pub fn kinitro(folder: &Path, arguments: &[&str]) -> Command {
 /// The file in the folder with everything that the newest one wrote to stderr.
 pub const STDERR: &str = "up.stderr";
 
+/// The data directory of [`Up`] in its folder.
+pub const DATA_DIR: &str = ".kinitro";
+
 /// A running `kinitro up` on free ports, with its data in `.kinitro` of the folder.
 pub struct Up {
     child: Child,
@@ -47,6 +51,7 @@ pub struct Up {
     pub screen: String,
     /// Where each part listens, as the screen says.
     pub urls: BTreeMap<String, String>,
+    data_dir: PathBuf,
 }
 
 impl Up {
@@ -79,13 +84,13 @@ impl Up {
 
     /// Starts it and returns at once.
     pub fn begin(folder: &Path, arguments: &[&str]) -> Self {
-        let fixed = ["up", "--data-dir", ".kinitro", "--port", "0", "--chain-port", "0", "--no-images"];
+        let fixed = ["up", "--data-dir", DATA_DIR, "--port", "0", "--chain-port", "0", "--no-images"];
         let on_demand: &[&str] = if arguments.contains(&"--eval-interval") { &[] } else { &["--on-demand"] };
         let mut command = kinitro(folder, &[&fixed[..], on_demand, arguments].concat());
         command.stderr(fs::File::create(folder.join(STDERR)).unwrap());
         command.env("KINITRO_EXECUTOR_MAX_TIMESTEPS", "30").env("KINITRO_EXECUTOR_ACTION_TIMEOUT", "60");
         let child = command.stdout(Stdio::piped()).spawn().unwrap();
-        Self { child, screen: String::new(), urls: BTreeMap::new() }
+        Self { child, screen: String::new(), urls: BTreeMap::new(), data_dir: folder.join(DATA_DIR) }
     }
 
     pub fn pid(&self) -> i32 {
@@ -94,6 +99,16 @@ impl Up {
 
     pub fn url(&self, name: &str) -> &str {
         &self.urls[name]
+    }
+
+    /// What its services ask of their callers.
+    pub fn access(&self) -> MeshAccess {
+        MeshAccess::default().with_token(MeshToken::read(&self.data_dir.join("mesh-token")).unwrap())
+    }
+
+    /// A channel to a part that shows the token.
+    pub fn channel(&self, name: &str) -> MeshChannel {
+        self.access().channel(self.url(name)).unwrap()
     }
 
     pub fn signal(&self, signal: Signal) {

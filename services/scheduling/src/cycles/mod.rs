@@ -19,11 +19,11 @@ mod unscored;
 
 use std::{sync::atomic::AtomicI64, time::Duration};
 
+use kinitro_chassis::MeshChannel;
 use kinitro_domain::EnvId;
 use kinitro_queue::EventBus;
 use sqlx::PgPool;
 use tokio::sync::Notify;
-use tonic::transport::Channel;
 
 pub use scoring::secret;
 pub use start::{Plan, Trigger};
@@ -35,7 +35,7 @@ pub struct Cycles {
     pub pool: PgPool,
     pub tasks: Tasks,
     pub ingestion: Ingestion,
-    pub scoring: Channel,
+    pub scoring: MeshChannel,
     pub events: EventBus,
     pub config: Config,
     /// The environments that the configuration leaves.

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
+use kinitro_chassis::MeshChannel;
 use kinitro_database::{timestamp, unsigned, unsigned32};
 use kinitro_domain::{CycleSecret, CycleState, MinerUid};
 use kinitro_proto::scoring::v1::{
@@ -9,7 +10,7 @@ use kinitro_proto::scoring::v1::{
     scoring_service_client::ScoringServiceClient,
 };
 use sqlx::PgConnection;
-use tonic::{Code, Request, Status, service::interceptor::InterceptedService, transport::Channel};
+use tonic::{Code, Request, Status, service::interceptor::InterceptedService};
 
 use super::{Cycles, tally::Tallied};
 use crate::{database::CycleRow, error::CycleError, server::SCORING_LIMIT};
@@ -22,7 +23,7 @@ const QUESTION_LIMIT: Duration = Duration::from_secs(10);
 const ANNOUNCEMENT_LIMIT: Duration = Duration::from_secs(2);
 
 type Propagate = fn(Request<()>) -> Result<Request<()>, Status>;
-type Client = ScoringServiceClient<InterceptedService<Channel, Propagate>>;
+type Client = ScoringServiceClient<InterceptedService<MeshChannel, Propagate>>;
 
 impl Cycles {
     fn scoring_client(&self) -> Client {

@@ -64,7 +64,9 @@ impl Deployment {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let supervisor = Supervisor::new();
-        kinitro_scheduling::start(self.config.clone(), listener, &supervisor).await.unwrap();
+        kinitro_scheduling::start(self.config.clone(), &kinitro_chassis::MeshAccess::default(), listener, &supervisor)
+            .await
+            .unwrap();
         let client = SchedulingServiceClient::connect(format!("http://{address}")).await.unwrap();
         Replica { client, address, supervisor }
     }

@@ -37,7 +37,7 @@ impl Service {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let channel = connect_lazy(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
         let supervisor = Supervisor::new();
-        kinitro_scoring::start(config, listener, &supervisor).await.unwrap();
+        kinitro_scoring::start(config, &kinitro_chassis::MeshAccess::default(), listener, &supervisor).await.unwrap();
         let client = ScoringServiceClient::with_interceptor(channel, propagate as Propagate)
             .max_decoding_message_size(MAX_MESSAGE_BYTES);
         Self { supervisor, client }
