@@ -87,6 +87,7 @@ async fn tasks_that_ignore_the_drain_are_dropped_and_named() {
             self.0.send(()).unwrap();
         }
     }
+    #[expect(clippy::disallowed_methods, reason = "one message")]
     let (sender, mut dropped) = tokio::sync::mpsc::unbounded_channel();
     let supervisor = Supervisor::new();
     well_behaved(&supervisor);

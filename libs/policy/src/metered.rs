@@ -248,6 +248,7 @@ mod tests {
     }
 
     #[tokio::test]
+    #[expect(clippy::disallowed_methods, reason = "time passes without work")]
     async fn what_a_connection_costs_is_the_work_on_it_and_not_the_time_that_passes() {
         let allowance = Allowance::new();
         allowance.charge(Box::pin(async { std::thread::sleep(Duration::from_millis(300)) })).await;

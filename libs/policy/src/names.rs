@@ -47,6 +47,7 @@ pub(crate) async fn look_up(host: &str, port: u16) -> Found {
     Ok(addresses)
 }
 
+#[expect(clippy::disallowed_methods, reason = "every look-up has a thread of its own")]
 fn system_resolver(host: &str) -> io::Result<Vec<SocketAddr>> {
     Ok((host, 0).to_socket_addrs()?.take(MAX_ADDRESSES + 1).collect())
 }
@@ -149,6 +150,7 @@ mod tests {
     async fn who_comes_while_a_name_is_looked_up_is_told_the_same_and_the_next_one_asks_anew() {
         static ASKED: AtomicUsize = AtomicUsize::new(0);
         let lookups = Lookups::new(|_| {
+            #[expect(clippy::disallowed_methods, reason = "every look-up has a thread of its own")]
             thread::sleep(10 * MOMENT);
             let number = ASKED.fetch_add(1, Ordering::SeqCst);
             Ok(vec![SocketAddr::new([192, 0, 2, number as u8].into(), 0)])

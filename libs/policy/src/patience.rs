@@ -63,6 +63,7 @@ mod tests {
         let answer = async {
             sleep(Duration::from_millis(10)).await;
             // The only thread of this runtime.
+            #[expect(clippy::disallowed_methods, reason = "this is the standstill")]
             std::thread::sleep(2 * (WITHIN + LATE));
             // What came meanwhile is not read in the same moment.
             sleep(Duration::from_millis(10)).await;
@@ -98,6 +99,7 @@ mod tests {
         const SHORT: Duration = Duration::from_millis(10);
         let busy = tokio::spawn(async {
             loop {
+                #[expect(clippy::disallowed_methods, reason = "this is the standstill")]
                 std::thread::sleep(SHORT + 2 * LATE);
                 tokio::task::yield_now().await;
             }

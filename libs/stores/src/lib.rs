@@ -11,6 +11,11 @@
 //! - The kernel ties "end with the parent" to the *thread* that forked. Each server therefore has a dedicated thread
 //!   that starts it and waits on it for as long as it lives.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "servers are started and stopped on threads of their own, never on the runtime's"
+)]
+
 mod binaries;
 mod child;
 mod data_dir;

@@ -92,6 +92,7 @@ fn wait_until(what: &str, condition: impl Fn() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(30);
     while !condition() {
         assert!(Instant::now() < deadline, "waited in vain until {what}");
+        #[expect(clippy::disallowed_methods, reason = "these tests have no runtime to hold up")]
         thread::sleep(Duration::from_millis(20));
     }
 }

@@ -43,6 +43,7 @@ fn plan(endpoint: String, max_timesteps: u32) -> Plan {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[expect(clippy::disallowed_methods, reason = "the simulation's thread is to be busy")]
 async fn an_episode_that_waits_for_a_busy_executor_is_played_to_its_end() {
     let stage = stage();
     let policy = PolicyServer::start(|_, _| STAY).await;
@@ -66,6 +67,7 @@ async fn an_episode_that_waits_for_a_busy_executor_is_played_to_its_end() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[expect(clippy::disallowed_methods, reason = "the simulation's thread is to be busy")]
 async fn a_policy_that_is_slow_all_the_time_is_at_fault_however_busy_the_executor_is() {
     let stage = stage();
     let policy = PolicyServer::start(|_, _| Act::Sleep(EVAL_TIMEOUT / 4)).await;
@@ -97,6 +99,7 @@ async fn a_standstill_during_a_call_is_not_time_of_the_policy() {
 #[tokio::test]
 async fn a_policy_that_is_not_there_is_unreachable_however_short_its_time_for_the_episode_is() {
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    #[expect(clippy::disallowed_methods, reason = "constants")]
     let seconds = Duration::from_secs_f64;
     let config = TransportConfig { allow_private: true, connect_timeout: seconds(0.3), action_timeout: seconds(0.3) };
     let stage = Stage {

@@ -69,6 +69,7 @@ pub async fn start(
     }
     tracing::info!(%executor_id, images = config.use_images, scheduling = url, "executor ready");
 
+    #[expect(clippy::disallowed_methods, reason = "the configuration is checked")]
     let seconds = Duration::from_secs_f64;
     let leases = Arc::new(Leases::default());
     let contact = Arc::new(Contact::default());

@@ -139,6 +139,7 @@ mod tests {
         let (seven, waited) = attended(async {
             tokio::time::sleep(TICK).await;
             // The only thread of this runtime.
+            #[expect(clippy::disallowed_methods, reason = "this is the standstill")]
             std::thread::sleep(40 * TICK);
             7
         })

@@ -139,6 +139,7 @@ impl PolicyService for Chunks {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_policy_that_says_several_steps_at_once_is_asked_less_and_plays_the_same_episode() {
     let executor = Executor::alone(|_| {}).await;
+    #[expect(clippy::disallowed_methods, reason = "one message a question of one episode")]
     let (sender, mut asked) = mpsc::unbounded_channel();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("grpc://{}", listener.local_addr().unwrap());

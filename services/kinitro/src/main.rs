@@ -5,6 +5,8 @@
 #[macro_use]
 mod output;
 
+#[cfg(test)]
+mod arrows;
 mod cli;
 mod commitment;
 mod crypto;

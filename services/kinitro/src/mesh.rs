@@ -101,6 +101,7 @@ impl Mesh {
             true => plan.access.clone(),
             false => plan.access.clone().with_token(own_secret::mesh_token(&plan.data_dir)?),
         };
+        #[expect(clippy::disallowed_methods, reason = "one message a service")]
         let (sender, failed) = tokio::sync::mpsc::unbounded_channel();
         let mut mesh = Self {
             access,

@@ -10,6 +10,10 @@ use std::{
 };
 
 /// Writes to stdout, or ends the process: 0 when the reader has gone, 1 when the text cannot be written.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the reader has gone or the disk is full: the command cannot do what it was asked for"
+)]
 pub fn write(text: fmt::Arguments<'_>) {
     let mut stdout = io::stdout().lock();
     match stdout.write_fmt(text).and_then(|()| stdout.flush()) {

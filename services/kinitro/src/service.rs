@@ -62,6 +62,7 @@ pub async fn execution(args: ExecutionArgs, settings: Settings) -> Result<()> {
         }
         outcome => outcome?,
     };
+    #[expect(clippy::disallowed_methods, reason = "the configuration is checked")]
     let drain = Duration::from_secs_f64(config.drain_seconds) + DELIVERY;
     let supervisor = Supervisor::new();
     kinitro_execution::start(config, settings.family_worker(), &access, listener, &supervisor).await?;

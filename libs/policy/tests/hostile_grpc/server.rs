@@ -164,6 +164,7 @@ pub fn framed(message: &[u8]) -> Vec<u8> {
 
 async fn connection(stream: TcpStream, shared: Shared) {
     let Ok(mut connection) = h2::server::handshake(stream).await else { return };
+    #[expect(clippy::disallowed_methods, reason = "one message a stream of a test")]
     let (end, mut ends) = mpsc::unbounded_channel();
     loop {
         tokio::select! {

@@ -94,6 +94,7 @@ impl Child {
         let started = Process::start(command).await;
         let (process, input, output) = started.map_err(|error| format!("could not be started: {error}"))?;
         let (orders, words) = (FramedWrite::new(input, frames()), FramedRead::new(output, frames()));
+        #[expect(clippy::disallowed_methods, reason = "two messages an episode, and episodes are bounded by the slots")]
         let (sender, outbox) = mpsc::unbounded_channel();
         let mut child = Self { process, orders, words, sender, outbox };
         // When it takes no orders it has ended, which its words show better.
@@ -122,6 +123,7 @@ impl Child {
         let ready = Instant::now();
         let mut writing = pin!(write(orders, outbox));
         let mut streak = Streak::new(family.slots.size());
+        #[expect(clippy::disallowed_methods, reason = "the configuration is checked")]
         let mut pulse = Pulse::new(Duration::from_secs_f64(settings.eval_timeout));
         let mut ticks = interval(PING_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);

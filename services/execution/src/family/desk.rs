@@ -134,6 +134,7 @@ mod tests {
     use super::*;
 
     fn desk() -> (Arc<Desk>, mpsc::UnboundedReceiver<Order>) {
+        #[expect(clippy::disallowed_methods, reason = "a test with a few messages")]
         let (sender, receiver) = mpsc::unbounded_channel();
         let desk = Arc::new(Desk::default());
         desk.open(sender);

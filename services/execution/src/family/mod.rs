@@ -110,6 +110,7 @@ mod tests {
     #[tokio::test]
     async fn a_report_that_is_there_outlives_the_stop_that_comes_with_it() {
         let family = Family::new("metaworld".to_owned(), Vec::new(), 1);
+        #[expect(clippy::disallowed_methods, reason = "a test with one message")]
         let (sender, _orders) = mpsc::unbounded_channel();
         family.desk.open(sender);
         let plan = Plan {

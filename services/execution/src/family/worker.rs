@@ -82,6 +82,7 @@ fn pipes() -> io::Result<(Orders, Words)> {
 
 fn stage(settings: &Settings) -> Result<Stage, Error> {
     let range = |factors: &[f64]| <[f64; 2]>::try_from(factors).map_err(|_| Error::Orders("a range is two factors"));
+    #[expect(clippy::disallowed_methods, reason = "the executor checked its configuration before it sent it here")]
     let seconds = Duration::from_secs_f64;
     let assets = settings.assets.as_ref().map(PathBuf::from);
     let policies = TransportConfig {
@@ -109,6 +110,7 @@ async fn serve(stage: Arc<Stage>, mut orders: Orders, mut words: Words) -> Resul
     say(&mut words, Word::Ready(true)).await?;
     let mut episodes: JoinSet<Played> = JoinSet::new();
     let mut running: HashMap<u64, AbortHandle> = HashMap::new();
+    #[expect(clippy::disallowed_methods, reason = "one message an episode, and episodes are bounded by the slots")]
     let (reached, mut newly_reached) = mpsc::unbounded_channel();
     loop {
         tokio::select! {

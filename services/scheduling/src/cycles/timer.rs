@@ -58,7 +58,10 @@ impl Cycles {
         let due = match &newest {
             None => Duration::ZERO,
             Some(cycle) if cycle.is_open() => return Ok(LOOK_AGAIN),
-            Some(cycle) => self.config.interval().saturating_sub(Duration::from_secs_f64(cycle.seconds_until(None))),
+            Some(cycle) => {
+                let age = Duration::try_from_secs_f64(cycle.seconds_until(None)).unwrap_or(Duration::MAX);
+                self.config.interval().saturating_sub(age)
+            }
         };
         if !due.is_zero() {
             return Ok(due.min(LOOK_AGAIN));
