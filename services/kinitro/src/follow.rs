@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use kinitro_chassis::MeshChannel;
+use kinitro_domain::CycleState;
 use kinitro_proto::scheduling::v1::{
     Cycle, GetCycleRequest, GetStatusRequest, Status, scheduling_service_client::SchedulingServiceClient,
 };
@@ -103,7 +104,8 @@ impl Story {
 }
 
 fn is_open(cycle: &Cycle) -> bool {
-    matches!(cycle.status.as_str(), "running" | "scoring")
+    // A state that this version does not know is no end.
+    !cycle.status.parse::<CycleState>().is_ok_and(CycleState::is_final)
 }
 
 fn ended(cycle: &Cycle) -> String {
@@ -168,6 +170,8 @@ mod tests {
         assert!(story.tell(&status(Some(0), true), Some(&cycle("running", 1))).is_empty(), "less than a tenth");
         let half = ["cycle 3: 12 of 24 episodes played, 6 solved"];
         assert_eq!(story.tell(&status(Some(0), true), Some(&cycle("running", 12))), half);
+        let unknown = story.tell(&status(Some(0), true), Some(&cycle("paused", 13)));
+        assert!(unknown.is_empty(), "a state that a newer version knows is no end: {unknown:?}");
         let ended = [
             "cycle 3 completed after 12 s: 24 of 24 episodes played, 12 solved",
             "the next cycle starts in 99 s; start one now with: kinitro cycle start",

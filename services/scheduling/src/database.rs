@@ -4,6 +4,8 @@ use kinitro_database::unsigned;
 use kinitro_domain::{CycleId, CycleState};
 use sqlx::PgExecutor;
 
+use crate::error::CycleError;
+
 /// One row of `scheduling.cycles`, with how many miners it evaluates.
 #[derive(Debug, Clone)]
 pub struct CycleRow {
@@ -39,13 +41,15 @@ impl CycleRow {
         CycleId(unsigned(self.id))
     }
 
-    /// The state; the table's check admits no other text.
-    pub fn cycle_state(&self) -> CycleState {
-        self.state.parse().unwrap_or(CycleState::Running)
+    /// The state. During a rolling deployment a newer replica may have written one that this version does not know; then the cycle is
+    /// left alone: it is not closed, scored or cancelled here, and none is started beside it.
+    pub fn cycle_state(&self) -> Result<CycleState, CycleError> {
+        self.state.parse().map_err(|_| CycleError::UnknownState { id: self.cycle_id(), state: self.state.clone() })
     }
 
+    /// Whether the cycle may still change. In a state that this version does not know it may.
     pub fn is_open(&self) -> bool {
-        !self.cycle_state().is_final()
+        !self.cycle_state().is_ok_and(CycleState::is_final)
     }
 
     /// Seconds from the start until `then`, or until now.

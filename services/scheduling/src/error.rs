@@ -47,6 +47,11 @@ pub(crate) enum CycleError {
     NotFound,
     #[error("cycle {id} is {state}: it has ended")]
     NotRunning { id: CycleId, state: String },
+    #[error(
+        "cycle {id} is `{state}`, a state that this version of scheduling does not know: it leaves the cycle alone and starts none beside it; \
+         bring all replicas to the newest version"
+    )]
+    UnknownState { id: CycleId, state: String },
     #[error("cycle {0} is being scored at this moment; try again in a minute unless it is completed then")]
     BeingScored(CycleId),
     #[error("cycle {0} is scored and its weights stand: it will end as soon as scheduling has heard of that")]
@@ -75,6 +80,7 @@ impl CycleError {
             Self::MinersInconsistent(_) => "MINERS_INCONSISTENT",
             Self::NotFound => "CYCLE_NOT_FOUND",
             Self::NotRunning { .. } => "CYCLE_NOT_RUNNING",
+            Self::UnknownState { .. } => "CYCLE_STATE_UNKNOWN",
             Self::BeingScored(_) => "CYCLE_BEING_SCORED",
             Self::Scored(_) => "CYCLE_SCORED",
             Self::ScoringUnavailable(_) => "SCORING_UNAVAILABLE",
@@ -96,6 +102,7 @@ impl From<CycleError> for Status {
             | CycleError::NoMiners { .. }
             | CycleError::NoEnvironments
             | CycleError::NotRunning { .. }
+            | CycleError::UnknownState { .. }
             | CycleError::BeingScored(_)
             | CycleError::Scored(_) => ErrorCode::FailedPrecondition,
             CycleError::Invalid { field, .. } => {

@@ -12,7 +12,8 @@ use std::{
 use cycles_support::{Deployment, failure, neighbours::miner, reason, success, unreachable};
 use kinitro_domain::CycleSecret;
 use kinitro_proto::scheduling::v1::{
-    CancelCycleRequest, GetTaskStatsRequest, ListTimingsRequest, StartCycleRequest, TaskResult, Timing,
+    CancelCycleRequest, GetStatusRequest, GetTaskStatsRequest, ListTimingsRequest, StartCycleRequest, TaskResult,
+    Timing,
 };
 use kinitro_queue::{EventBus, EventKind, Start};
 use kinitro_scheduling::Config;
@@ -129,6 +130,43 @@ async fn a_timed_out_cycle_is_scored_with_its_gap() {
     let outcomes: String = scored[0].tallies.iter().map(|tally| tally.outcomes.as_str()).collect();
     assert_eq!(outcomes.chars().filter(|c| *c == '1').count(), 38);
     assert_eq!(outcomes.chars().filter(|c| *c == '-').count(), 2, "{outcomes}: nobody is blamed for the gap");
+    replica.drain().await;
+}
+
+/// As in a rolling deployment: a newer replica has written a state that this version does not know.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cycle_in_an_unknown_state_is_not_closed_scored_or_cancelled_and_none_starts_beside_it() {
+    let mut deployment = Deployment::new(1).await;
+    // It would be due at once, and over its deadline.
+    deployment.config = Config { on_demand: false, eval_interval_seconds: 1, ..deployment.config };
+    let mut replica = deployment.start().await;
+    let cycle = replica.wait_for_cycle().await;
+    let mut postgres = deployment.postgres().await;
+    for statement in [
+        "ALTER TABLE scheduling.cycles DROP CONSTRAINT cycles_state_check",
+        "UPDATE scheduling.cycles SET state = 'paused', deadline = now()",
+    ] {
+        sqlx::query(statement).execute(&mut postgres).await.unwrap();
+    }
+    replica.play(success, cycle.tasks_total as usize).await;
+
+    let unknown = (Code::FailedPrecondition, "CYCLE_STATE_UNKNOWN".to_owned());
+    let refused = replica.start_cycle().await.unwrap_err();
+    assert_eq!((refused.code(), reason(&refused)), unknown);
+    assert!(refused.message().contains("cycle 1 is `paused`"), "{refused}");
+    let refused = replica.client.cancel_cycle(CancelCycleRequest { cycle_id: cycle.id }).await.unwrap_err();
+    assert_eq!((refused.code(), reason(&refused)), unknown);
+    // The closer and the timer look at it again meanwhile.
+    tokio::time::sleep(Duration::from_millis(2500)).await;
+    let shown = replica.cycle(None).await.unwrap();
+    assert_eq!((shown.id, shown.status.as_str(), shown.tasks_completed), (cycle.id, "paused", cycle.tasks_total));
+    assert!(shown.secret.is_empty() && shown.completed_at.is_none(), "{shown:?}");
+    let status = replica.client.get_status(GetStatusRequest {}).await.unwrap().into_inner();
+    assert!(status.is_evaluating && status.warnings.iter().any(|line| line.contains("`paused`")), "{status:?}");
+    assert!(deployment.script.scored().is_empty());
+
+    sqlx::query("UPDATE scheduling.cycles SET state = 'running'").execute(&mut postgres).await.unwrap();
+    replica.wait_for(cycle.id, "completed").await;
     replica.drain().await;
 }
 

@@ -87,16 +87,16 @@ impl Cycles {
     ) -> Result<(), CycleError> {
         let Some(mut cycle) = find_cycle(&self.pool, Which::Newest).await? else { return Ok(()) };
         self.sweep_cancelled(&cycle).await?;
-        if cycle.cycle_state() == CycleState::Running {
+        if cycle.cycle_state()? == CycleState::Running {
             // Its failure must not keep the cycle from being closed.
             if let Err(error) = self.tasks.enforce_budget(cycle.cycle_id()).await {
                 tracing::warn!(%error, cycle_id = cycle.id, "miners' time budgets could not be enforced");
             }
         }
-        if cycle.cycle_state() == CycleState::Running && !self.close_when_done(&mut cycle, deadline_counts).await? {
+        if cycle.cycle_state()? == CycleState::Running && !self.close_when_done(&mut cycle, deadline_counts).await? {
             return Ok(());
         }
-        if cycle.cycle_state() != CycleState::Scoring {
+        if cycle.cycle_state()? != CycleState::Scoring {
             return Ok(());
         }
         if retry.cycle != Some(cycle.cycle_id()) {
@@ -201,7 +201,7 @@ impl Cycles {
 
     /// The replica that cancelled a cycle may have died before it ended the tasks: once for each cycle, every other one does it too.
     pub(super) async fn sweep_cancelled(&self, newest: &CycleRow) -> Result<(), CycleError> {
-        if newest.cycle_state() == CycleState::Cancelled && self.swept.load(Ordering::Relaxed) < newest.id {
+        if newest.cycle_state()? == CycleState::Cancelled && self.swept.load(Ordering::Relaxed) < newest.id {
             self.give_up_open_tasks(newest).await?;
             self.swept.fetch_max(newest.id, Ordering::Relaxed);
         }
@@ -225,10 +225,11 @@ impl Cycles {
             cancelled = self.cancel_unscored(&cycle).await?;
         }
         let now = find_cycle(&self.pool, Which::Id(id)).await?.ok_or(CycleError::NotFound)?;
-        match now.cycle_state() {
-            _ if cancelled > 0 => {}
-            CycleState::Scoring => return Err(CycleError::BeingScored(id)),
-            _ => return Err(CycleError::NotRunning { id, state: now.state }),
+        if cancelled == 0 {
+            return Err(match now.cycle_state()? {
+                CycleState::Scoring => CycleError::BeingScored(id),
+                _ => CycleError::NotRunning { id, state: now.state },
+            });
         }
         self.sweep_cancelled(&now).await?;
         tracing::info!(cycle_id = cycle.id, "cycle cancelled");

@@ -189,7 +189,7 @@ impl Cycles {
 
 fn refuse_beside(newest: Option<&CycleRow>) -> Result<(), CycleError> {
     match newest {
-        Some(cycle) if cycle.is_open() => Err(CycleError::CycleRunning(cycle.cycle_id())),
+        Some(cycle) if !cycle.cycle_state()?.is_final() => Err(CycleError::CycleRunning(cycle.cycle_id())),
         _ => Ok(()),
     }
 }

@@ -24,6 +24,7 @@ impl Cycles {
         let list = self.ingestion.list().await.ok();
         let miners = self.miner_counts(newest.as_ref()).await;
         let next_eval_in_seconds = self.next_cycle_in_seconds(newest.as_ref());
+        let unknown = newest.as_ref().and_then(unknown_state);
         let current = newest.filter(CycleRow::is_open);
         let environments: Vec<String> = self.environments.iter().map(ToString::to_string).collect();
         Ok(Status {
@@ -40,18 +41,20 @@ impl Cycles {
             total_miners_evaluated: unsigned32(totals.miners),
             environments,
             last_ended_cycle: ended.as_ref().map(summary),
-            warnings: ended.as_ref().and_then(warning).into_iter().collect(),
+            warnings: ended.as_ref().and_then(warning).into_iter().chain(unknown).collect(),
         })
     }
 
     /// What does not go on as it should although everything serves.
     pub async fn warnings(&self) -> Result<Vec<String>, CycleError> {
         let ended = find_cycle(&self.pool, Which::NewestEnded).await?;
+        let newest = find_cycle(&self.pool, Which::Newest).await?;
         let unserved = self.tasks.unserved().await.map(|unserved| unserved.warning()).unwrap_or_else(|error| {
             tracing::debug!(%error, "whether executors come for the work cannot be told");
             None
         });
-        Ok(ended.as_ref().and_then(warning).into_iter().chain(unserved).collect())
+        let unknown = newest.as_ref().and_then(unknown_state);
+        Ok(ended.as_ref().and_then(warning).into_iter().chain(unknown).chain(unserved).collect())
     }
 
     /// Absent when cycles start on demand only.
@@ -71,6 +74,11 @@ impl Cycles {
         let of_cycle = newest.map_or(0, |cycle| unsigned32(cycle.n_miners));
         self.ingestion.counts().await.unwrap_or(MinerCounts { registered: of_cycle, active: of_cycle })
     }
+}
+
+/// Why nothing happens to a cycle, when a newer version of scheduling has it.
+fn unknown_state(newest: &CycleRow) -> Option<String> {
+    newest.cycle_state().err().map(|error| format!("scheduling: {error}"))
 }
 
 /// What an operator has to know of the cycle that ended last.
