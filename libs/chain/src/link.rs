@@ -10,6 +10,7 @@ use std::{
     time::Duration,
 };
 
+use backon::{BackoffBuilder as _, ExponentialBackoff, ExponentialBuilder};
 use jsonrpsee::{
     client_transport::ws::WsTransportClientBuilder,
     core::client::{Client, async_client::PingConfig},
@@ -160,17 +161,24 @@ impl Link {
     }
 }
 
-/// Growing pauses between attempts.
-#[derive(Default)]
-pub(crate) struct Pause(Duration);
+/// Growing pauses between attempts, from 250 ms to 15 s: of each, between half and the whole at random, so that all who lost a node do not
+/// come back to it in the same moment.
+pub(crate) struct Pause(ExponentialBackoff);
 
 impl Pause {
     const FIRST: Duration = Duration::from_millis(250);
     const LONGEST: Duration = Duration::from_secs(15);
 
     pub(crate) fn next(&mut self) -> Duration {
-        self.0 = (self.0 * 2).clamp(Self::FIRST, Self::LONGEST);
-        self.0
+        self.0.next().unwrap_or(Self::LONGEST)
+    }
+}
+
+impl Default for Pause {
+    fn default() -> Self {
+        // The crate adds up to as much again to each of its delays.
+        let builder = ExponentialBuilder::new().with_min_delay(Self::FIRST / 2).with_max_delay(Self::LONGEST / 2);
+        Self(builder.without_max_times().with_jitter().build())
     }
 }
 
@@ -184,6 +192,17 @@ mod tests {
         let shown = bounded(said.to_owned());
         assert_eq!(shown, "bad�]0;pwned��[2J�31m line�txet����� naïve 名前");
         assert!(!shown.contains(char::is_control));
+    }
+
+    #[test]
+    fn pauses_between_attempts_grow_to_the_longest_and_no_further() {
+        let mut pause = Pause::default();
+        let pauses: Vec<Duration> = (0..20).map(|_| pause.next()).collect();
+        assert!(
+            pauses[0] <= Pause::FIRST && pauses[10..].iter().all(|pause| *pause >= Pause::LONGEST / 2),
+            "{pauses:?}"
+        );
+        assert!(pauses.iter().all(|pause| *pause <= Pause::LONGEST), "{pauses:?}");
     }
 
     #[test]

@@ -10,6 +10,7 @@
 //! - Callers see an [`ErrorCode`], a stable reason and a message; internals go to the log.
 //! - The trace context enters with [`propagate`] on every client and is continued by the server's layer.
 
+mod back_off;
 mod code;
 mod config;
 mod error;
@@ -23,6 +24,7 @@ mod supervisor;
 mod telemetry;
 mod trace;
 
+pub use back_off::BackOff;
 pub use code::ErrorCode;
 pub use config::{ConfigError, ConfigLoader, field_names, load_config, read_secret, redacted};
 pub use error::ChassisError;

@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use crate::{
     contact::Contact,
     lease::Leases,
-    scheduling::{BackOff, CALL_TIMEOUT, Scheduling, is_refused, within},
+    scheduling::{CALL_TIMEOUT, Scheduling, back_off, is_refused, within},
     spool::Spool,
 };
 
@@ -65,14 +65,14 @@ impl Delivery {
 
     async fn deliver(&mut self, executor_id: &str, batch: Vec<TaskResult>, kept: bool) {
         let (mut parts, mut kept) = (vec![batch], kept);
-        let mut back_off = BackOff::default();
+        let mut back_off = back_off();
         while let Some(part) = parts.pop() {
             let (executor, results) = (executor_id.to_owned(), part.clone());
             let request = CompleteTasksRequest { executor_id: executor, results, trajectory_hashes: true };
             metrics::gauge!("kinitro_results_waiting").set((self.results.len() + waiting(&parts) + part.len()) as f64);
             match self.contact.noted(self.scheduling.complete_tasks(within(CALL_TIMEOUT, request)).await) {
                 Ok(answer) => {
-                    back_off = BackOff::default();
+                    back_off.reset();
                     let answer = answer.into_inner();
                     for error in &answer.errors {
                         tracing::warn!(error, "scheduling rejected a result");
@@ -91,7 +91,7 @@ impl Delivery {
                     self.settled(&part, kept).await;
                 }
                 Err(status) => {
-                    let pause = back_off.next();
+                    let pause = back_off.pause();
                     tracing::warn!(%status, results = part.len(), ?pause, "scheduling has not taken the results yet");
                     if !kept {
                         kept = true;

@@ -13,6 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use kinitro_chassis::BackOff;
 use kinitro_commitment::{Endpoint, Host};
 
 use crate::beacon::Beacon;
@@ -44,10 +45,10 @@ struct State {
     outage: Option<Outage>,
 }
 
-#[derive(Clone, Copy)]
 struct Outage {
     begun: Instant,
-    pause: Duration,
+    back_off: BackOff,
+    /// Nothing is leased until then.
     until: Instant,
 }
 
@@ -70,9 +71,11 @@ impl Network {
         Visit { network: self.clone(), reached: false }
     }
 
-    /// The outage that slows leasing down now.
-    fn outage(&self) -> Option<Outage> {
-        self.state().outage.filter(|outage| self.beacon.is_some() || outage.begun.elapsed() < PATIENCE)
+    /// While an outage slows leasing down: until when nothing is leased.
+    fn outage(&self) -> Option<Instant> {
+        let state = self.state();
+        let slows = |outage: &&Outage| self.beacon.is_some() || outage.begun.elapsed() < PATIENCE;
+        state.outage.as_ref().filter(slows).map(|outage| outage.until)
     }
 
     /// Whether no more than one task may be leased.
@@ -82,7 +85,7 @@ impl Network {
 
     /// For how long nothing may be leased.
     pub(crate) fn pause(&self) -> Option<Duration> {
-        let left = self.outage()?.until.saturating_duration_since(Instant::now());
+        let left = self.outage()?.saturating_duration_since(Instant::now());
         Some(left).filter(|left| !left.is_zero())
     }
 
@@ -116,14 +119,15 @@ impl State {
 
     fn down(&mut self, message: &str) {
         let now = Instant::now();
-        let (begun, pause) = match self.outage {
-            // Of the same batch of tasks.
-            Some(outage) if outage.until > now => return,
-            Some(outage) => (outage.begun, (outage.pause * 2).min(LONGEST_PAUSE)),
-            None => (now, FIRST_PAUSE),
-        };
+        // Of the same batch of tasks.
+        if self.outage.as_ref().is_some_and(|outage| outage.until > now) {
+            return;
+        }
+        let begun = || Outage { begun: now, back_off: BackOff::new(FIRST_PAUSE, LONGEST_PAUSE), until: now };
+        let outage = self.outage.get_or_insert_with(begun);
+        let pause = outage.back_off.pause();
+        outage.until = now + pause;
         tracing::error!(away = self.away.len(), ?pause, "{message}");
-        self.outage = Some(Outage { begun, pause, until: now + pause });
     }
 }
 
@@ -189,7 +193,7 @@ mod tests {
         stood(&network, FIRST_PAUSE);
         assert!(network.is_down() && network.pause().is_none());
         network.unreached(&at("http://away-9.example")).await;
-        assert!(network.pause().unwrap() > FIRST_PAUSE);
+        assert!(network.pause().is_some(), "it goes on");
         stood(&network, PATIENCE);
         network.unreached(&at("http://away-9.example")).await;
         assert!(!network.is_down() && network.pause().is_none(), "those who vanish cannot hold a cycle up");

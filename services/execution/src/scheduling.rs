@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use kinitro_chassis::{ChassisError, MeshAccess, MeshChannel, propagate};
+use kinitro_chassis::{BackOff, ChassisError, MeshAccess, MeshChannel, propagate};
 use kinitro_proto::scheduling::v1::scheduling_service_client::SchedulingServiceClient;
 use tonic::{Code, Request, Status, service::interceptor::InterceptedService};
 
@@ -34,14 +34,8 @@ pub(crate) fn is_refused(status: &Status) -> bool {
     status.code() == Code::InvalidArgument
 }
 
-/// The pause before the next try: doubles from 100 ms to 5 s.
-#[derive(Default)]
-pub(crate) struct BackOff(u32);
-
-impl BackOff {
-    pub(crate) fn next(&mut self) -> Duration {
-        let pause = Duration::from_millis(100) * 2_u32.pow(self.0.min(6));
-        self.0 += 1;
-        pause.min(Duration::from_secs(5))
-    }
+/// The pauses between tries, from 100 ms to 5 s. Scheduling counts on the longest: after an outage of its own it waits for results for twice
+/// as long before it closes a cycle.
+pub(crate) fn back_off() -> BackOff {
+    BackOff::new(Duration::from_millis(100), Duration::from_secs(5))
 }

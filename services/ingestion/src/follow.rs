@@ -8,6 +8,7 @@ use std::{
 
 use futures::StreamExt as _;
 use kinitro_chain::{BlockHash, BlockRef, ChainClient, ChainError, Neuron, RawCommitment};
+use kinitro_chassis::BackOff;
 use kinitro_domain::BlockNumber;
 use sqlx::PgPool;
 use tokio::{sync::watch, time::Instant};
@@ -85,19 +86,20 @@ struct Reading<'a> {
 impl Follower {
     /// Follows until `stop`. Whatever fails is logged with its source and tried again; nothing that was known is forgotten.
     pub async fn run(mut self, stop: CancellationToken) {
-        let mut pause = FIRST_PAUSE;
+        let mut back_off = BackOff::new(FIRST_PAUSE, LONGEST_PAUSE);
         let mut gap = Gap::default();
         loop {
             let error = tokio::select! {
                 () = stop.cancelled() => return,
-                result = self.follow(&mut gap, &mut pause) => match result {
+                result = self.follow(&mut gap, &mut back_off) => match result {
                     Ok(never) => match never {},
                     Err(error) => error,
                 },
             };
             if gap.take_advanced() {
-                pause = FIRST_PAUSE;
+                back_off.reset();
             }
+            let pause = back_off.pause();
             let retry_seconds = pause.as_secs_f64();
             match &error {
                 // Nothing mends this but another setting.
@@ -113,7 +115,6 @@ impl Follower {
                 () = stop.cancelled() => return,
                 () = tokio::time::sleep(pause) => {}
             }
-            pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }
 
@@ -137,7 +138,7 @@ impl Follower {
         Ok(())
     }
 
-    async fn follow(&self, gap: &mut Gap, pause: &mut Duration) -> Result<std::convert::Infallible, Error> {
+    async fn follow(&self, gap: &mut Gap, back_off: &mut BackOff) -> Result<std::convert::Infallible, Error> {
         self.show_stored().await?;
         let genesis = self.chain.genesis_hash().await?;
         let store = Store::new(self.pool.clone(), genesis, self.rules.netuid);
@@ -162,7 +163,7 @@ impl Follower {
                 }
             }
             done = Some(newest.number);
-            *pause = FIRST_PAUSE;
+            back_off.reset();
         }
     }
 

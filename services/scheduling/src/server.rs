@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use kinitro_chassis::{GrpcServer, MeshAccess, Supervisor};
+use kinitro_chassis::{BackOff, GrpcServer, MeshAccess, Supervisor};
 use kinitro_database::{Address, Database, PoolSettings, Schema};
 use kinitro_proto::scheduling::v1::scheduling_service_server::SchedulingServiceServer;
 use kinitro_queue::{EventBus, WorkQueue};
@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     Error,
     config::Config,
-    cycles::{Cycles, PASS_LIMIT, backoff},
+    cycles::{Cycles, PASS_LIMIT},
     miners::Ingestion,
     service::Scheduling,
     tasks::{TaskSettings, Tasks},
@@ -113,7 +113,7 @@ pub async fn start(
 /// Puts pending tasks that Redis lost back into the queue, until the drain. Every replica may do it: enqueueing is idempotent.
 /// A comparison that takes long is made more seldom, so that it never takes more than a tenth of the time.
 async fn reconcile(tasks: Tasks, draining: CancellationToken) -> Result<(), Infallible> {
-    let mut failures = 0;
+    let mut back_off = BackOff::new(RECONCILE_EVERY, RECONCILE_RETRY_LIMIT);
     let mut warned = false;
     while !draining.is_cancelled() {
         let begun = Instant::now();
@@ -123,14 +123,13 @@ async fn reconcile(tasks: Tasks, draining: CancellationToken) -> Result<(), Infa
         };
         let pause = match compared {
             Ok(()) => {
-                failures = 0;
+                back_off.reset();
                 warned = warned || tasks.warn_of_eviction().await.is_ok();
                 RECONCILE_EVERY.max(begun.elapsed() * 9)
             }
             Err(error) => {
-                let pause = backoff(RECONCILE_EVERY, RECONCILE_RETRY_LIMIT, failures);
-                failures += 1;
-                tracing::warn!(error, retry_seconds = pause.as_secs(), "queue and database could not be compared");
+                let pause = back_off.pause();
+                tracing::warn!(error, retry_seconds = pause.as_secs_f64(), "queue and database could not be compared");
                 pause
             }
         };

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use kinitro_chassis::BackOff;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
@@ -45,7 +46,7 @@ impl Supervision {
     pub(crate) async fn run(self, first: Child, over: CancellationToken) {
         let Self { family, command, settings } = self;
         let mut next = Some(first);
-        let mut failures = 0;
+        let mut back_off = BackOff::new(FIRST_PAUSE, LONGEST_PAUSE);
         loop {
             let child = match next.take() {
                 Some(child) => Ok(child),
@@ -62,9 +63,10 @@ impl Supervision {
                 // However long that took.
                 Err(why) => Death { why, was_well: false },
             };
-            failures = if was_well { 0 } else { failures };
-            let pause = pause(failures);
-            failures += 1;
+            if was_well {
+                back_off.reset();
+            }
+            let pause = back_off.pause();
             telemetry::restart(&family.name);
             tracing::error!(
                 family = family.name,
@@ -77,21 +79,5 @@ impl Supervision {
                 () = over.cancelled() => return,
             }
         }
-    }
-}
-
-fn pause(failures: u32) -> Duration {
-    FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(failures)).min(LONGEST_PAUSE)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pauses_double_up_to_the_longest() {
-        let pauses: Vec<u128> = (0..9).map(|failures| pause(failures).as_millis()).collect();
-        assert_eq!(pauses, [250, 500, 1000, 2000, 4000, 8000, 16_000, 30_000, 30_000]);
-        assert_eq!(pause(u32::MAX), LONGEST_PAUSE);
     }
 }

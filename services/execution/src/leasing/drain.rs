@@ -6,7 +6,7 @@ use kinitro_proto::scheduling::v1::{Lease, ReleaseTasksRequest};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::{HEARTBEAT_BATCH, Leasing};
-use crate::scheduling::{BackOff, CALL_TIMEOUT, within};
+use crate::scheduling::{CALL_TIMEOUT, back_off, within};
 
 /// How long leases are tried to be handed back, and results to be delivered, when a drain ends.
 pub(crate) const FAREWELL: Duration = Duration::from_secs(10);
@@ -58,7 +58,7 @@ impl Leasing {
         let until = Instant::now() + FAREWELL;
         for part in leases.chunks(HEARTBEAT_BATCH) {
             let attempt = async {
-                let mut back_off = BackOff::default();
+                let mut back_off = back_off();
                 loop {
                     let request = ReleaseTasksRequest {
                         executor_id: self.executor_id.to_string(),
@@ -69,7 +69,7 @@ impl Leasing {
                         Ok(answer) => return answer.into_inner().released,
                         Err(status) => {
                             tracing::warn!(%status, leases = part.len(), "scheduling has not taken the leases back yet");
-                            sleep(back_off.next()).await;
+                            sleep(back_off.pause()).await;
                         }
                     }
                 }

@@ -38,7 +38,7 @@ use crate::{
     lease::{End, Leases},
     miners::{Miners, Seat},
     network::Network,
-    scheduling::{BackOff, CALL_TIMEOUT, LONGEST_WAIT, Scheduling, within},
+    scheduling::{CALL_TIMEOUT, LONGEST_WAIT, Scheduling, back_off, within},
     servers::{Found, Servers},
     telemetry,
     warm_up::Entrant,
@@ -108,7 +108,7 @@ impl Leasing {
 
     /// Leases what one family can play.
     async fn lease_for(self: &Arc<Self>, family: &Arc<Family>) {
-        let mut back_off = BackOff::default();
+        let mut back_off = back_off();
         let mut room = self.miners.room();
         loop {
             tokio::select! {
@@ -126,7 +126,7 @@ impl Leasing {
             let longest_pause = if full.is_empty() { self.poll_interval } else { FULL_PAUSE.min(self.poll_interval) };
             match self.lease(family, full).await {
                 Some(Ok(answer)) => {
-                    back_off = BackOff::default();
+                    back_off.reset();
                     self.lease_lives(answer.lease_seconds);
                     let leased = answer.tasks.len();
                     let unplayed: Vec<Lease> =
@@ -142,7 +142,7 @@ impl Leasing {
                     }
                 }
                 Some(Err(status)) => {
-                    let pause = back_off.next();
+                    let pause = back_off.pause();
                     tracing::warn!(family = family.name, %status, ?pause, "scheduling leased no tasks");
                     self.pause(pause).await;
                 }

@@ -9,12 +9,13 @@ use std::{
     time::Duration,
 };
 
+use kinitro_chassis::BackOff;
 use kinitro_domain::{CycleId, CycleState};
 use sqlx::PgExecutor;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::{Cycles, backoff, pass, score::Attempt};
+use super::{Cycles, pass, score::Attempt};
 use crate::{
     database::{CycleRow, Which, find_cycle},
     error::CycleError,
@@ -32,19 +33,25 @@ const LAST_RETRY: Duration = Duration::from_secs(30);
 const GRACE: Duration = Duration::from_secs(10);
 
 /// When the cycle in state `scoring` is to be tried next.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Retry {
     cycle: Option<CycleId>,
-    failures: u32,
+    back_off: BackOff,
     not_before: Option<Instant>,
+}
+
+impl Retry {
+    fn of(cycle: Option<CycleId>) -> Self {
+        Self { cycle, back_off: BackOff::new(FIRST_RETRY, LAST_RETRY), not_before: None }
+    }
 }
 
 impl Cycles {
     /// Closes and scores cycles until the drain.
     pub async fn run_closer(self: Arc<Self>, draining: CancellationToken) -> Result<(), Infallible> {
         let completed = self.tasks.completed_signal();
-        let mut retry = Retry::default();
-        let mut failures = 0;
+        let mut retry = Retry::of(None);
+        let (mut back_off, mut failures) = (BackOff::new(FIRST_RETRY, LAST_RETRY), 0_u32);
         // Since when results could be handed in without a break.
         let mut open_since = Instant::now();
         while !draining.is_cancelled() {
@@ -52,6 +59,7 @@ impl Cycles {
             let deadline_counts = begun.duration_since(open_since) >= GRACE;
             let pause = match pass(self.look_at_open_cycle(&mut retry, deadline_counts, &draining)).await {
                 Ok(()) => {
+                    back_off.reset();
                     failures = 0;
                     // Looking at a very large cycle takes long: then more seldom.
                     let poll = (begun.elapsed() * 9).clamp(POLL, LAST_POLL);
@@ -60,9 +68,9 @@ impl Cycles {
                 }
                 Err(error) => {
                     tracing::warn!(%error, failures, "the open cycle could not be looked at");
-                    failures += 1;
+                    failures = failures.saturating_add(1);
                     open_since = Instant::now();
-                    backoff(FIRST_RETRY, LAST_RETRY, failures)
+                    back_off.pause()
                 }
             };
             let asleep = Instant::now();
@@ -100,20 +108,20 @@ impl Cycles {
             return Ok(());
         }
         if retry.cycle != Some(cycle.cycle_id()) {
-            *retry = Retry { cycle: Some(cycle.cycle_id()), ..Retry::default() };
+            *retry = Retry::of(Some(cycle.cycle_id()));
         }
         if retry.not_before.is_some_and(|at| Instant::now() < at) {
             return Ok(());
         }
         match self.score(&cycle, draining).await? {
             Attempt::Ended => {
-                *retry = Retry::default();
+                *retry = Retry::of(None);
                 self.closed.notify_one();
             }
             Attempt::Elsewhere | Attempt::Drained => {}
             Attempt::Failed { pause } => {
-                let pause = pause.unwrap_or_else(|| backoff(FIRST_RETRY, LAST_RETRY, retry.failures));
-                retry.failures = retry.failures.saturating_add(1);
+                let backed_off = retry.back_off.pause();
+                let pause = pause.unwrap_or(backed_off);
                 retry.not_before = Some(Instant::now() + pause);
             }
         }

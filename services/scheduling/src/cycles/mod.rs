@@ -53,19 +53,3 @@ pub const PASS_LIMIT: Duration = Duration::from_secs(600);
 async fn pass<T>(steps: impl Future<Output = Result<T, CycleError>>) -> Result<T, CycleError> {
     tokio::time::timeout(PASS_LIMIT, steps).await.unwrap_or(Err(CycleError::Hangs(PASS_LIMIT)))
 }
-
-/// The pause before the next try: doubles with every failure.
-pub fn backoff(first: Duration, last: Duration, failures: u32) -> Duration {
-    first.saturating_mul(2_u32.saturating_pow(failures)).min(last)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn back_off_doubles_up_to_its_limit() {
-        let pause = |failures| backoff(Duration::from_millis(250), Duration::from_secs(30), failures).as_millis();
-        assert_eq!((pause(0), pause(1), pause(6), pause(7), pause(u32::MAX)), (250, 500, 16_000, 30_000, 30_000));
-    }
-}

@@ -6,9 +6,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use kinitro_chassis::BackOff;
 use tokio_util::sync::CancellationToken;
 
-use super::{Cycles, Plan, Trigger, backoff, pass};
+use super::{Cycles, Plan, Trigger, pass};
 use crate::{
     database::{Which, find_cycle},
     error::CycleError,
@@ -24,17 +25,17 @@ const REMIND: Duration = Duration::from_secs(60);
 impl Cycles {
     /// Starts a cycle whenever one is due, until the drain.
     pub async fn run_timer(self: Arc<Self>, draining: CancellationToken) -> Result<(), Infallible> {
-        let mut skipped = 0;
+        let mut back_off = BackOff::new(FIRST_RETRY, LAST_RETRY);
         let mut logged: Option<(&'static str, Instant)> = None;
         loop {
             let pause = match pass(self.start_when_due()).await {
                 Ok(pause) => {
-                    (skipped, logged) = (0, None);
+                    back_off.reset();
+                    logged = None;
                     pause
                 }
                 Err(error) => {
-                    let (pause, reason) = (backoff(FIRST_RETRY, LAST_RETRY, skipped), error.reason());
-                    skipped += 1;
+                    let (pause, reason) = (back_off.pause(), error.reason());
                     metrics::counter!("kinitro_cycles_skipped_total", "reason" => reason).increment(1);
                     if logged.is_none_or(|(last, at)| last != reason || at.elapsed() >= REMIND) {
                         logged = Some((reason, Instant::now()));
