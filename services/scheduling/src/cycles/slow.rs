@@ -36,9 +36,9 @@ pub(super) async fn read(connection: &mut PgConnection, cycle: &CycleRow) -> Res
         r#"SELECT t.uid,
                   coalesce(sum(least(t.policy_seconds, 1e6) ORDER BY t.env_id, t.episode)
                       FILTER (WHERE t.state = 'completed'), 0) AS "seconds!",
-                  bool_or(t.state = 'failed' AND t.cause = 'cycle_closed') AS "has_left!",
-                  bool_or(t.state = 'completed' AND t.cause NOT IN ('endpoint_refused', 'time_budget_exceeded')
-                          AND t.completed_at > c.closed_at - make_interval(secs => $2)) AS "lately!"
+                  coalesce(bool_or(t.state = 'failed' AND t.cause = 'cycle_closed'), false) AS "has_left!",
+                  coalesce(bool_or(t.state = 'completed' AND t.cause NOT IN ('endpoint_refused', 'time_budget_exceeded')
+                                   AND t.completed_at > c.closed_at - make_interval(secs => $2)), false) AS "lately!"
              FROM scheduling.tasks t JOIN scheduling.cycles c ON c.id = t.cycle_id
             WHERE t.cycle_id = $1 GROUP BY t.uid"#,
         cycle.id,
