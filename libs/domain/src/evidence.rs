@@ -149,7 +149,7 @@ impl Evidence {
         if short.len() > most {
             return Err(TooLittle::Miners { short, miners, most });
         }
-        // Slow ones come on top of those that may fall short, and are never so many that the rest is no field.
+        // Slow miners come on top of those that may fall short. More than half of the miners must be left to evaluate.
         if !self.slow.is_empty() && self.short.union(&self.slow).count() * 2 >= self.miners {
             let most = self.miners.div_ceil(2) - 1;
             return Err(TooLittle::Miners { short: self.short.clone(), miners: self.miners, most });

@@ -26,7 +26,7 @@ pub(crate) struct Input {
     pub hotkeys: BTreeMap<MinerUid, Hotkey>,
     /// What had to be played; absent in requests of before that was asked.
     pub required: Option<Required>,
-    /// Miners that hold up nobody by what they lack.
+    /// Slow miners: the cycle may be judged without their unplayed episodes.
     pub slow: BTreeSet<MinerUid>,
     /// What proves that the caller issued the cycle.
     pub secret: Option<CycleSecret>,

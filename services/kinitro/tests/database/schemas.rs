@@ -13,7 +13,7 @@ use super::{as_owner, run_with, stderr};
 
 const SCHEMAS: [&Schema; 3] = [&kinitro_ingestion::SCHEMA, &kinitro_scheduling::SCHEMA, &kinitro_scoring::SCHEMA];
 
-/// The first so many migrations of a schema: what an earlier release had.
+/// The first `migrations` migrations of a schema: what an earlier release had.
 fn earlier(schema: &Schema, migrations: usize) -> Schema {
     let migrations = schema.migrations().iter().take(migrations).cloned().collect();
     Schema::new(schema.name(), Migrator::with_migrations(migrations))

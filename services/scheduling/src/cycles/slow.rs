@@ -3,7 +3,7 @@
 //! Executors serve those first who have used the least time (see `tasks::shares`). So when the time is up, a miner with episodes left was
 //! served as long as each of the others, or longer. When it was served more than [`TIMES`] as long as the median miner, it is slow: more
 //! executors might have played it to its end, but a few such miners could then hold up the pay of all, within their time budgets, for ever.
-//! Where the executors are too few for everybody, all have used about as much, and none is slow.
+//! Where there are too few executors for all miners, all have used about the same time, and none is slow.
 //!
 //! What is left of a slow miner counts neither for nor against it. It is evaluated by what was played of it; where that is too little, it is
 //! not evaluated, as any miner that falls short.
